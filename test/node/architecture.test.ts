@@ -20,7 +20,7 @@ function sourceFiles(folder: string): string[] {
   const absolute = join(root, folder);
   if (!statSync(absolute, { throwIfNoEntry: false })) return [];
   return readdirSync(absolute, { recursive: true, encoding: "utf8" })
-    .filter((name) => /\.ts$/.test(name) && !name.endsWith(".d.ts") && !name.includes("node_modules"))
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts") && !name.includes("node_modules"))
     .map((name) => join(absolute, name));
 }
 
