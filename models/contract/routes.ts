@@ -1,0 +1,20 @@
+import type { RouteDefinition } from "./api/define.ts";
+import * as events from "./api/events.ts";
+import * as fraud from "./api/fraud.ts";
+import * as models from "./api/models.ts";
+import * as recommendations from "./api/recommendations.ts";
+import * as system from "./api/system.ts";
+
+const routesOf = (module: Record<string, unknown>): RouteDefinition[] =>
+  Object.values(module).filter(
+    (value): value is RouteDefinition => typeof value === "object" && value !== null && "operationId" in value,
+  );
+
+/** Every operation of the contract. The app mounts those that are built; a test names the ones that are not yet. */
+export const ROUTES: readonly RouteDefinition[] = [
+  ...routesOf(events),
+  ...routesOf(fraud),
+  ...routesOf(recommendations),
+  ...routesOf(models),
+  ...routesOf(system),
+];

@@ -1,0 +1,58 @@
+import type { DegradedFlag, Watermark } from "../contract/decision-record.ts";
+import type { StoredEvent } from "../contract/events.ts";
+import type { Order } from "../contract/events/orders.ts";
+
+/** What state is kept for. `id` is a pseudonym where the entity is personal. */
+export type EntityType = "customer" | "device" | "card" | "address" | "session" | "terminal" | "product" | "sensor";
+export interface EntityKey {
+  readonly type: EntityType;
+  readonly id: string;
+}
+
+export type FeatureStatus = "present" | "missing" | "expired";
+
+/** A finished vector of one feature service, as of one time. */
+export interface FeatureVector {
+  readonly service: { readonly name: string; readonly hash: string };
+  /** One float32 per feature of the service, in its order; NaN = missing. The caller's own copy. */
+  readonly vector: Float32Array;
+  readonly statuses: readonly FeatureStatus[];
+  /** Seconds since the newest fact behind each feature, at `asOf`; null where there is none. */
+  readonly ages: readonly (number | null)[];
+  readonly watermarks: readonly Watermark[];
+  readonly degraded: readonly DegradedFlag[];
+}
+
+/** Features of one order: `order` has pseudonyms for its personal identifiers. */
+export interface OrderFeatureRequest {
+  readonly tenant: string;
+  readonly service: string;
+  readonly order: Order;
+  /** Epoch milliseconds. Facts with event time <= asOf count, the order's own excepted: the request-time part adds it once. */
+  readonly asOf: number;
+}
+
+/**
+ * applied: the effect is in the state now. duplicate: it was before (same content). conflict: the identity is known with
+ * other content. too-old: identities of that age are no longer kept, so exactly-once cannot be promised.
+ */
+export type ApplyOutcome = "applied" | "duplicate" | "conflict" | "too-old";
+
+/**
+ * Entity state as the use cases see it. The Worker implements it over Durable Object shards and isolate memory; the offline
+ * builder over a replay of the log.
+ */
+export interface FeatureStore {
+  /** Applies events exactly once by (source, id), grouped by shard object, one call each. Outcomes in the order given. */
+  apply(tenant: string, events: readonly StoredEvent[]): Promise<ApplyOutcome[]>;
+  /** Reads vectors from the shards, one call per object for all requests together. Records nothing. */
+  read(requests: readonly OrderFeatureRequest[], deadlineMs: number): Promise<FeatureVector[]>;
+  /** The vector from isolate memory alone, without I/O; null unless the state of every entity is there. */
+  peek(request: OrderFeatureRequest): FeatureVector | null;
+  /**
+   * One parallel round of calls to the entities' shards: records the order as an attempt (once by order id, so that its
+   * event is recognised later) and returns the vector of the state before it. `confirmed` tells that a preceding `peek` of the
+   * same request saw exactly this state. After `deadlineMs` the vector comes from memory or defaults, flagged.
+   */
+  attempt(request: OrderFeatureRequest, deadlineMs: number): Promise<{ vector: FeatureVector; confirmed: boolean }>;
+}
