@@ -29,6 +29,9 @@ export interface ResponseDefinition {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Every success answer of an operation, by status. */
+export type Responses = Readonly<Record<number, ResponseDefinition>>;
+
 /**
  * One operation of the HTTP API as plain data: routing, authorisation, validation, the OpenAPI document and typed clients
  * are all derived from it. Every route may also answer with the problem documents in `errors`.
@@ -37,6 +40,7 @@ export interface RouteDefinition<
   P extends z.ZodObject = z.ZodObject,
   Q extends z.ZodObject = z.ZodObject,
   B extends JsonBody | BytesBody | undefined = JsonBody | BytesBody | undefined,
+  R extends Responses = Responses,
 > {
   readonly operationId: string;
   readonly method: HttpMethod;
@@ -50,7 +54,7 @@ export interface RouteDefinition<
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
-  readonly responses: Readonly<Record<number, ResponseDefinition>>;
+  readonly responses: R;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -58,7 +62,8 @@ export function defineRoute<
   P extends z.ZodObject = z.ZodObject,
   Q extends z.ZodObject = z.ZodObject,
   B extends JsonBody | BytesBody | undefined = undefined,
->(definition: RouteDefinition<P, Q, B>): RouteDefinition<P, Q, B> {
+  const R extends Responses = Responses,
+>(definition: RouteDefinition<P, Q, B, R>): RouteDefinition<P, Q, B, R> {
   return definition;
 }
 
