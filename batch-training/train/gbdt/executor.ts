@@ -1,0 +1,322 @@
+import { findEdges, sampleColumn, storeEdges } from "./binning.ts";
+import { BLOCK_BYTES, BLOCK_FEATURES, FEATURE_BYTES, instantiateKernel, type Kernel } from "./kernel.ts";
+import { CHUNK_ROWS, type Layout, RESULT_BYTES } from "./layout.ts";
+import { ARGUMENTS } from "./team.ts";
+
+/**
+ * What one thread does for one task of a phase. Every thread of the team has an executor over the same memory; the
+ * coordinator writes the arguments of a phase (`setArguments`) before it opens it.
+ */
+export const COMMAND = {
+  /** task = staged column. Arguments: first feature, maxBins. */
+  bin: 1,
+  /** task = block * parts + part. Arguments: parts. */
+  pack: 2,
+  /** task = block * parts + part. Arguments: rows offset (0: all rows), count, slot, parts, output. */
+  histogram: 3,
+  /** task = block. Arguments as above, then slot of the sibling + 1 (0: none). */
+  find: 4,
+  /** `histogram` and `find` of one block in one task. */
+  build: 5,
+  /** task = chunk. Arguments: rows offset, count, feature. */
+  partition: 6,
+  place: 7,
+  /** task = span. Arguments: output. */
+  addSpans: 8,
+  /** task = chunk of rows. Arguments: rows offset (0: ranges), begin, end, output. */
+  addTree: 9,
+  /** task = chunk of training rows. Arguments: objective (0 logistic, 1 squared). */
+  gradients: 10,
+  /** task = chunk of validation rows. Arguments: objective. */
+  loss: 11,
+  /** task = chunk of training rows: largest |weight * (score - label)| to the partial sums. */
+  largestResidual: 12,
+} as const;
+
+export const OBJECTIVE_CODES = { logistic: 0, squared: 1 } as const;
+
+export class Executor {
+  readonly kernel: Kernel;
+  readonly layout: Layout;
+  readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
+  readonly floats: Float32Array;
+  readonly doubles: Float64Array;
+  readonly longs: BigInt64Array;
+  private readonly control: number;
+  private readonly thread: number;
+
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, layout: Layout, thread: number) {
+    this.thread = thread;
+    this.kernel = instantiateKernel(module, memory);
+    this.layout = layout;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.words = new Uint32Array(memory.buffer);
+    this.floats = new Float32Array(memory.buffer);
+    this.doubles = new Float64Array(memory.buffer);
+    this.longs = new BigInt64Array(memory.buffer);
+    this.control = layout.control / 4 + ARGUMENTS;
+  }
+
+  setArguments(...values: number[]): void {
+    for (const [i, value] of values.entries()) this.words[this.control + i] = value;
+  }
+
+  private argument(index: number): number {
+    return this.words[this.control + index] ?? 0;
+  }
+
+  readonly execute = (command: number, task: number): void => {
+    switch (command) {
+      case COMMAND.bin:
+        return this.binStaged(task);
+      case COMMAND.pack:
+        return this.pack(task);
+      case COMMAND.histogram:
+        return this.histogram(task);
+      case COMMAND.find:
+        return this.find(task);
+      case COMMAND.build:
+        this.histogram(task);
+        return this.find(task);
+      case COMMAND.partition:
+        return this.partition(task);
+      case COMMAND.place:
+        return this.place(task);
+      case COMMAND.addSpans:
+        return this.addSpan(task);
+      case COMMAND.addTree:
+        return this.addTree(task);
+      case COMMAND.gradients:
+        return this.gradients(task);
+      case COMMAND.loss:
+        return this.loss(task);
+      case COMMAND.largestResidual:
+        return this.largestResidual(task);
+      default:
+        throw new RangeError(`unknown command ${command}`);
+    }
+  };
+
+  private binStaged(task: number): void {
+    const { layout, kernel } = this;
+    const feature = this.argument(0) + task;
+    const staged = layout.stage + task * layout.stageStride;
+    const column = this.floats.subarray(staged / 4, staged / 4 + layout.rowsTotal);
+    const scratch = layout.histograms + this.thread * layout.sortBytes;
+    const sample = this.floats.subarray(scratch / 4, scratch / 4 + layout.sampleRows);
+    const kept = sampleColumn(column, layout.trainRows, layout.sampleRows, sample);
+    const sortScratch = scratch + layout.sampleRows * 4;
+    kernel.sortFloats(scratch, sortScratch, sortScratch + layout.sampleRows * 4, kept);
+    const edges = findEdges(sample.subarray(0, kept), this.argument(1));
+    const edgeOffset = layout.edges + feature * 1024;
+    storeEdges(edges, this.floats.subarray(edgeOffset / 4, edgeOffset / 4 + 256));
+    this.words[layout.bins / 4 + feature] = edges.length + 1;
+    kernel.binColumn(staged, layout.rowsTotal, edgeOffset, layout.columns + feature * layout.columnStride);
+  }
+
+  private pack(task: number): void {
+    const { layout } = this;
+    const parts = this.argument(0);
+    const block = Math.floor(task / parts);
+    const part = task % parts;
+    this.kernel.packBlock(
+      layout.columns + block * BLOCK_FEATURES * layout.columnStride,
+      layout.columnStride,
+      Math.min(BLOCK_FEATURES, layout.features - block * BLOCK_FEATURES),
+      Math.floor((layout.trainRows * part) / parts),
+      Math.floor((layout.trainRows * (part + 1)) / parts),
+      layout.blockBins + block * layout.blockStride,
+    );
+  }
+
+  /** Part 0 goes straight to the node's histogram, the others to scratch that `find` adds up. */
+  private histogram(task: number): void {
+    const { layout, kernel } = this;
+    const rows = this.argument(0);
+    const count = this.argument(1);
+    const parts = this.argument(3);
+    const block = Math.floor(task / parts);
+    const part = task % parts;
+    if (!this.blockUsed(block)) return;
+    const begin = Math.floor((count * part) / parts);
+    const end = Math.floor((count * (part + 1)) / parts);
+    const hist = this.partHistogram(this.argument(2), block, part, parts);
+    const bins = layout.blockBins + block * layout.blockStride;
+    const grads = layout.grads + this.argument(4) * layout.gradStride;
+    const countBit = this.words[layout.search / 4 + 12] ?? 0;
+    if (rows === 0) kernel.histogramRange(bins, begin, end, grads, hist, countBit);
+    else kernel.histogramRows(bins, rows + begin * 4, end - begin, grads, hist, countBit);
+  }
+
+  partHistogram(slot: number, block: number, part: number, parts: number): number {
+    return part === 0 ? this.slotBlock(slot, block) : this.scratchBlock(block, part, parts);
+  }
+
+  private slotBlock(slot: number, block: number): number {
+    return this.layout.histograms + slot * this.layout.slotBytes + block * BLOCK_BYTES;
+  }
+
+  private scratchBlock(block: number, part: number, parts: number): number {
+    return this.layout.scratch + (block * (parts - 1) + part - 1) * BLOCK_BYTES;
+  }
+
+  private blockUsed(block: number): boolean {
+    const first = block * BLOCK_FEATURES;
+    const last = Math.min(first + BLOCK_FEATURES, this.layout.features);
+    for (let f = first; f < last; f++) if (this.words[this.layout.featureMask / 4 + f] === 1) return true;
+    return false;
+  }
+
+  private find(block: number): void {
+    const parts = this.argument(3);
+    if (!this.blockUsed(block)) return;
+    const hist = this.slotBlock(this.argument(2), block);
+    for (let part = 1; part < parts; part++) this.kernel.addBlock(hist, this.scratchBlock(block, part, parts));
+    this.searchBlock(block, hist, 0);
+    const sibling = this.argument(5);
+    if (sibling === 0) return;
+    const other = this.slotBlock(sibling - 1, block);
+    this.kernel.subtractBlock(other, hist);
+    this.searchBlock(block, other, 1);
+  }
+
+  private searchBlock(block: number, hist: number, child: number): void {
+    const { layout } = this;
+    const record = layout.search + 128 + child * 64;
+    if (this.words[record / 4 + 11] !== 1) return;
+    const last = Math.min((block + 1) * BLOCK_FEATURES, layout.features);
+    for (let f = block * BLOCK_FEATURES; f < last; f++) {
+      const out = layout.results + (child * layout.features + f) * RESULT_BYTES;
+      if (this.words[layout.featureMask / 4 + f] !== 1) {
+        this.doubles[out / 8] = Number.NEGATIVE_INFINITY;
+        continue;
+      }
+      this.kernel.findSplit(
+        hist + (f % BLOCK_FEATURES) * FEATURE_BYTES,
+        this.words[layout.bins / 4 + f] ?? 0,
+        this.longs[record / 8] ?? 0n,
+        this.longs[record / 8 + 1] ?? 0n,
+        this.doubles[record / 8 + 2] ?? 0,
+        layout.search,
+        (this.words[layout.monotone / 4 + f] ?? 0) | 0,
+        this.words[record / 4 + 10] ?? 0,
+        this.doubles[record / 8 + 3] ?? 0,
+        this.doubles[record / 8 + 4] ?? 0,
+        out,
+      );
+    }
+  }
+
+  private partition(task: number): void {
+    const { layout } = this;
+    const rows = this.argument(0);
+    const begin = task * CHUNK_ROWS;
+    const count = Math.min(CHUNK_ROWS, this.argument(1) - begin);
+    this.words[layout.chunkCounts / 4 + task] = this.kernel.partitionChunk(
+      layout.columns + this.argument(2) * layout.columnStride,
+      layout.splitTable,
+      rows + begin * 4,
+      count,
+      layout.spareRows + begin * 4,
+    );
+  }
+
+  private place(task: number): void {
+    const { layout } = this;
+    const rows = this.argument(0);
+    const total = this.argument(1);
+    const counts = layout.chunkCounts / 4;
+    const chunks = Math.ceil(total / CHUNK_ROWS);
+    let before = 0;
+    let left = 0;
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      if (chunk < task) before += this.words[counts + chunk] ?? 0;
+      left += this.words[counts + chunk] ?? 0;
+    }
+    const begin = task * CHUNK_ROWS;
+    this.kernel.placeChunk(
+      layout.spareRows + begin * 4,
+      Math.min(CHUNK_ROWS, total - begin),
+      this.words[counts + task] ?? 0,
+      rows + before * 4,
+      rows + (left + begin - before) * 4,
+    );
+  }
+
+  private addSpan(task: number): void {
+    const { layout } = this;
+    const span = layout.spans + task * 16;
+    this.kernel.addToRows(
+      layout.scores + this.argument(0) * layout.rowsTotal * 8,
+      layout.rows + (this.words[span / 4] ?? 0) * 4,
+      this.words[span / 4 + 1] ?? 0,
+      this.doubles[span / 8 + 1] ?? 0,
+    );
+  }
+
+  private addTree(task: number): void {
+    const { layout } = this;
+    const begin = this.argument(1) + task * CHUNK_ROWS;
+    this.kernel.addTree(
+      layout.columns,
+      layout.treeNodes,
+      layout.treeValues,
+      this.argument(0),
+      begin,
+      Math.min(begin + CHUNK_ROWS, this.argument(2)),
+      layout.scores + this.argument(3) * layout.rowsTotal * 8,
+    );
+  }
+
+  private gradients(task: number): void {
+    const { layout, kernel } = this;
+    const compute = this.argument(0) === OBJECTIVE_CODES.logistic ? kernel.gradientsLogistic : kernel.gradientsSquared;
+    const begin = task * CHUNK_ROWS;
+    compute(
+      layout.scores,
+      layout.labels,
+      layout.weights,
+      begin,
+      Math.min(begin + CHUNK_ROWS, layout.trainRows),
+      this.doubles[layout.search / 8 + 8] ?? 0,
+      this.doubles[layout.search / 8 + 9] ?? 0,
+      layout.grads,
+    );
+  }
+
+  private largestResidual(task: number): void {
+    const { layout } = this;
+    const begin = task * CHUNK_ROWS;
+    const end = Math.min(begin + CHUNK_ROWS, layout.trainRows);
+    let largest = 0;
+    for (let row = begin; row < end; row++) {
+      const residual = (this.doubles[layout.scores / 8 + row] ?? 0) - (this.floats[layout.labels / 4 + row] ?? 0);
+      const weight = layout.weights === 0 ? 1 : (this.floats[layout.weights / 4 + row] ?? 0);
+      largest = Math.max(largest, Math.abs(weight * residual));
+    }
+    this.doubles[layout.partialSums / 8 + task * 2] = largest;
+  }
+
+  /** Sum of the weighted loss of a chunk of validation rows, and of the weights. */
+  private loss(task: number): void {
+    const { layout } = this;
+    const logistic = this.argument(0) === OBJECTIVE_CODES.logistic;
+    const begin = layout.trainRows + task * CHUNK_ROWS;
+    const end = Math.min(begin + CHUNK_ROWS, layout.rowsTotal);
+    let sum = 0;
+    let weights = 0;
+    for (let row = begin; row < end; row++) {
+      const score = this.doubles[layout.scores / 8 + row] ?? 0;
+      const label = this.floats[layout.labels / 4 + row] ?? 0;
+      const weight = layout.weights === 0 ? 1 : (this.floats[layout.weights / 4 + row] ?? 0);
+      // log(1 + exp(-m)) without overflow, m the margin of the right class.
+      const margin = label > 0 ? score : -score;
+      const loss = logistic ? Math.log1p(Math.exp(-Math.abs(margin))) + Math.max(0, -margin) : (score - label) ** 2;
+      sum += weight * loss;
+      weights += weight;
+    }
+    this.doubles[layout.partialSums / 8 + task * 2] = sum;
+    this.doubles[layout.partialSums / 8 + task * 2 + 1] = weights;
+  }
+}

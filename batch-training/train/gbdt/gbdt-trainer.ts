@@ -1,0 +1,71 @@
+import { brierScore, expectedCalibrationError, logLoss } from "../../../models/stats/probability-metrics.ts";
+import { rankingMetrics } from "../../../models/stats/ranking-metrics.ts";
+import { fitPlatt } from "../platt.ts";
+import type { Trainer } from "../trainer.ts";
+import { type LabelledRows, TrainingError } from "../training-set.ts";
+import { exportGbdt } from "./export-onnx.ts";
+import type { GbdtParametersInput } from "./parameters.ts";
+import { fitGbdt } from "./train-gbdt.ts";
+import { type GbdtModel, rawScores, scoreRows } from "./tree.ts";
+
+/** Boosted trees behind the trainer contract: fit, calibrate on the validation rows, export. */
+export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, parameters, seed, progress, signal) => {
+  checkCalibration(parameters, set.validation);
+  const fit = await fitGbdt(set, parameters, seed, {
+    progress: ({ round, rounds, validationLoss }) =>
+      progress({
+        done: round,
+        total: rounds,
+        note: validationLoss === null ? "" : `validation loss ${validationLoss.toFixed(5)}`,
+      }),
+    ...(signal ? { signal } : {}),
+  });
+  const rawModel = calibrate(fit.model, fit.parameters.calibration, set.validation);
+  return {
+    graph: exportGbdt(rawModel),
+    rawModel,
+    metrics: {
+      trees: rawModel.trees.length,
+      rounds: fit.validationLosses.length > 0 ? fit.validationLosses.length : rawModel.trees.length,
+      ...validationMetrics(rawModel, set.validation),
+    },
+  };
+};
+
+/** Refused before the trees are grown, not after. */
+function checkCalibration(parameters: GbdtParametersInput, validation: LabelledRows | null): void {
+  if ((parameters.calibration ?? "none") === "none") return;
+  if (validation === null) {
+    throw new TrainingError("invalid_parameters", "calibration needs validation rows that the trees did not see");
+  }
+  if ((parameters.objective ?? "logistic") !== "logistic" || new Set(validation.labels).size < 2) {
+    throw new TrainingError(
+      "invalid_data",
+      "calibration needs the logistic objective and validation rows of both classes",
+    );
+  }
+}
+
+function calibrate(fitted: GbdtModel, how: "none" | "platt", validation: LabelledRows | null): GbdtModel {
+  if (how === "none" || validation === null) return fitted;
+  const raw = rawScores(fitted, validation.columns, validation.labels.length);
+  const { scale, offset } = fitPlatt(raw, validation.labels, validation.weights);
+  return { ...fitted, calibration: { scale, offset } };
+}
+
+function validationMetrics(fitted: GbdtModel, validation: LabelledRows | null): Record<string, number> {
+  if (validation === null) return {};
+  const { labels, weights } = validation;
+  const scores = scoreRows(fitted, validation.columns, labels.length);
+  if (fitted.objective === "squared") {
+    return { validationRmse: Math.sqrt(brierScore(labels, scores, weights)) };
+  }
+  const ranking = rankingMetrics(labels, scores, weights);
+  return {
+    validationRocAuc: ranking.rocAuc,
+    validationAveragePrecision: ranking.averagePrecision,
+    validationLogLoss: logLoss(labels, scores, weights),
+    validationBrier: brierScore(labels, scores, weights),
+    validationCalibrationError: expectedCalibrationError(labels, scores),
+  };
+}

@@ -1,0 +1,408 @@
+import { COMMAND, type Executor } from "./executor.ts";
+import { BLOCK_FEATURES, FEATURE_BYTES } from "./kernel.ts";
+import { CHUNK_ROWS, RESULT_BYTES, SPAN_ROWS } from "./layout.ts";
+import type { GbdtParameters } from "./parameters.ts";
+import type { Team } from "./team.ts";
+import type { Tree } from "./tree.ts";
+
+/**
+ * Leaf-wise growth of one tree: always the leaf whose best split gains most, ties to the older leaf. Per split: rows are
+ * partitioned, the smaller child's histogram is built from its rows, the sibling's is the parent's minus it (exact,
+ * because the sums are integers), and both are searched.
+ */
+
+interface Split {
+  readonly gain: number;
+  readonly feature: number;
+  readonly bin: number;
+  readonly missingLeft: boolean;
+  readonly leftG: bigint;
+  readonly leftHc: bigint;
+}
+
+interface Leaf {
+  readonly begin: number;
+  readonly count: number;
+  readonly g: bigint;
+  readonly hc: bigint;
+  readonly depth: number;
+  readonly low: number;
+  readonly high: number;
+  /** Node that points here, and on which side; -1 for the root. */
+  readonly parent: number;
+  readonly onLeft: boolean;
+  /** Histogram slot, or -1 where it was dropped or never needed. */
+  slot: number;
+  split: Split | null;
+}
+
+/** Below this many rows a phase is done by the coordinator alone: waking another thread costs more than it saves. */
+const ALONE_ROWS = 512;
+/** Partitions of fewer rows than this are not split into chunks. */
+const CHUNKED_PARTITION_ROWS = 32_768;
+/** Rows per part at least when one block is built by several threads. */
+const PART_ROWS = 8192;
+
+export interface FixedPoint {
+  readonly gradientUnit: number;
+  readonly hessianUnit: number;
+  /** Bits below the row count in the packed hessian cell. */
+  readonly countBit: number;
+}
+
+export class TreeGrower {
+  private readonly executor: Executor;
+  private readonly team: Team;
+  private readonly parameters: GbdtParameters;
+  private readonly slotOwners: (Leaf | null)[];
+  private fixed: FixedPoint = { gradientUnit: 1, hessianUnit: 1, countBit: 0 };
+  private output = 0;
+  private leaves: Leaf[] = [];
+  private nodes: { split: Split; leaf: Leaf; left: number; right: number }[] = [];
+
+  constructor(executor: Executor, team: Team, parameters: GbdtParameters) {
+    this.executor = executor;
+    this.team = team;
+    this.parameters = parameters;
+    this.slotOwners = Array.from({ length: executor.layout.histogramSlots }, () => null);
+  }
+
+  /**
+   * @param drawn rows to learn from: the first `drawn` of `layout.rows`; `all` when they are every row in order
+   * @returns the tree and the spans of `layout.rows` with their leaf, for the scores
+   */
+  grow(drawn: number, all: boolean, fixed: FixedPoint, output: number): Tree {
+    this.fixed = fixed;
+    this.output = output;
+    this.nodes = [];
+    this.slotOwners.fill(null);
+    this.writeSearch();
+    const root = this.makeRoot(drawn, all);
+    this.leaves = [root];
+    while (this.leaves.length < this.parameters.leaves) {
+      const next = this.bestLeaf();
+      if (next === null) break;
+      this.splitLeaf(next);
+    }
+    return this.finish();
+  }
+
+  private writeSearch(): void {
+    const { doubles, words, layout } = this.executor;
+    const at = layout.search / 8;
+    const { l1, l2, minHessianPerLeaf, minGain, minRowsPerLeaf } = this.parameters;
+    doubles.set([this.fixed.gradientUnit, this.fixed.hessianUnit, l2, l1, minHessianPerLeaf, minGain], at);
+    words[at * 2 + 12] = this.fixed.countBit;
+    words[at * 2 + 13] = minRowsPerLeaf;
+  }
+
+  private makeRoot(drawn: number, all: boolean): Leaf {
+    const { executor, team } = this;
+    const { layout } = executor;
+    const parts = this.parts(drawn);
+    executor.setArguments(all ? 0 : layout.rows, drawn, 0, parts, this.output, 0);
+    team.run(COMMAND.histogram, layout.blocks * parts);
+    const { g, hc } = this.rootTotals(parts);
+    const bound = Number.POSITIVE_INFINITY;
+    const root: Leaf = {
+      begin: 0,
+      count: drawn,
+      g,
+      hc,
+      depth: 0,
+      low: -bound,
+      high: bound,
+      parent: -1,
+      onLeft: true,
+      slot: 0,
+      split: null,
+    };
+    this.slotOwners[0] = root;
+    this.writeRecord(0, root);
+    team.run(COMMAND.find, layout.blocks);
+    root.split = this.bestSplit(0);
+    return root;
+  }
+
+  /** Any used feature's cells add up to the node's totals; with several parts, over all of them. */
+  private rootTotals(parts: number): { g: bigint; hc: bigint } {
+    const { layout, words, longs, kernel } = this.executor;
+    let feature = 0;
+    while (words[layout.featureMask / 4 + feature] !== 1) feature++;
+    const block = Math.floor(feature / BLOCK_FEATURES);
+    const within = (feature % BLOCK_FEATURES) * FEATURE_BYTES;
+    let g = 0n;
+    let hc = 0n;
+    for (let part = 0; part < parts; part++) {
+      const hist = this.executor.partHistogram(0, block, part, parts) + within;
+      kernel.sumFeature(hist, layout.results);
+      g += longs[layout.results / 8] ?? 0n;
+      hc += longs[layout.results / 8 + 1] ?? 0n;
+    }
+    return { g, hc };
+  }
+
+  private parts(count: number): number {
+    const { scratchBlocks, blocks } = this.executor.layout;
+    const room = Math.floor(scratchBlocks / blocks) + 1;
+    return Math.max(1, Math.min(room, Math.floor(count / PART_ROWS)));
+  }
+
+  private writeRecord(child: number, leaf: Leaf): void {
+    const { doubles, longs, words, layout } = this.executor;
+    const at = (layout.search + 128 + child * 64) / 8;
+    longs[at] = leaf.g;
+    longs[at + 1] = leaf.hc;
+    doubles[at + 2] = this.nodeScore(leaf);
+    doubles[at + 3] = leaf.low;
+    doubles[at + 4] = leaf.high;
+    words[at * 2 + 10] = 0;
+    words[at * 2 + 11] = this.mayGrow(leaf) ? 1 : 0;
+  }
+
+  private mayGrow(leaf: Leaf): boolean {
+    const { maxDepth, minRowsPerLeaf } = this.parameters;
+    return (maxDepth === 0 || leaf.depth < maxDepth) && leaf.count >= 2 * minRowsPerLeaf;
+  }
+
+  private sums(leaf: { g: bigint; hc: bigint }): { g: number; h: number } {
+    const h = leaf.hc & ((1n << BigInt(this.fixed.countBit)) - 1n);
+    return { g: Number(leaf.g) * this.fixed.gradientUnit, h: Number(h) * this.fixed.hessianUnit };
+  }
+
+  private nodeScore(leaf: Leaf): number {
+    const { g, h } = this.sums(leaf);
+    const shrunk = shrink(g, this.parameters.l1);
+    const denominator = h + this.parameters.l2;
+    return denominator > 0 ? (shrunk * shrunk) / denominator : 0;
+  }
+
+  private bestSplit(child: number): Split | null {
+    const { layout, doubles, words, longs } = this.executor;
+    let best = Number.NEGATIVE_INFINITY;
+    let feature = -1;
+    for (let f = 0; f < layout.features; f++) {
+      if (words[layout.featureMask / 4 + f] !== 1) continue;
+      const gain = doubles[(layout.results + (child * layout.features + f) * RESULT_BYTES) / 8] ?? 0;
+      if (gain > best) {
+        best = gain;
+        feature = f;
+      }
+    }
+    if (feature < 0) return null;
+    const at = (layout.results + (child * layout.features + feature) * RESULT_BYTES) / 8;
+    return {
+      gain: best,
+      feature,
+      bin: words[at * 2 + 2] ?? 0,
+      missingLeft: words[at * 2 + 3] === 1,
+      leftG: longs[at + 2] ?? 0n,
+      leftHc: longs[at + 3] ?? 0n,
+    };
+  }
+
+  private bestLeaf(): Leaf | null {
+    let best: Leaf | null = null;
+    for (const leaf of this.leaves) {
+      if (leaf.split && (best?.split == null || leaf.split.gain > best.split.gain)) best = leaf;
+    }
+    return best;
+  }
+
+  private splitLeaf(leaf: Leaf): void {
+    const split = leaf.split;
+    if (split === null) return;
+    const leftCount = this.partition(leaf, split);
+    const node = this.nodes.length;
+    this.nodes.push({ split, leaf, left: 0, right: 0 });
+    const child = (onLeft: boolean, begin: number, count: number, g: bigint, hc: bigint): Leaf => ({
+      begin,
+      count,
+      g,
+      hc,
+      depth: leaf.depth + 1,
+      low: leaf.low,
+      high: leaf.high,
+      parent: node,
+      onLeft,
+      slot: -1,
+      split: null,
+    });
+    const left = child(true, leaf.begin, leftCount, split.leftG, split.leftHc);
+    const right = child(
+      false,
+      leaf.begin + leftCount,
+      leaf.count - leftCount,
+      leaf.g - split.leftG,
+      leaf.hc - split.leftHc,
+    );
+    this.leaves[this.leaves.indexOf(leaf)] = left;
+    this.leaves.push(right);
+    const more = this.leaves.length < this.parameters.leaves;
+    const [small, large] = left.count <= right.count ? [left, right] : [right, left];
+    if (more && (this.mayGrow(small) || this.mayGrow(large))) this.search(leaf, small, large);
+    else this.release(leaf);
+  }
+
+  private release(leaf: Leaf): void {
+    if (leaf.slot >= 0) this.slotOwners[leaf.slot] = null;
+    leaf.slot = -1;
+  }
+
+  private search(parent: Leaf, small: Leaf, large: Leaf): void {
+    if (parent.slot >= 0) {
+      // The parent's histogram becomes the larger child's.
+      large.slot = parent.slot;
+      this.slotOwners[large.slot] = large;
+      parent.slot = -1;
+      small.slot = this.takeSlot(small, large);
+      this.build(small, large);
+    } else {
+      small.slot = this.takeSlot(small, null);
+      this.build(small, null);
+      large.slot = this.takeSlot(large, small);
+      this.build(large, null);
+    }
+    for (const leaf of [small, large]) if (leaf.split === null) this.release(leaf);
+  }
+
+  /** A free slot, else that of the waiting leaf with the least gain: it is rebuilt from its rows if its turn comes. */
+  private takeSlot(owner: Leaf, keep: Leaf | null): number {
+    let slot = this.slotOwners.indexOf(null);
+    if (slot < 0) {
+      let least = Number.POSITIVE_INFINITY;
+      for (const [i, leaf] of this.slotOwners.entries()) {
+        const gain = leaf?.split?.gain ?? Number.NEGATIVE_INFINITY;
+        if (leaf !== keep && gain < least) {
+          least = gain;
+          slot = i;
+        }
+      }
+      const evicted = this.slotOwners[slot];
+      if (evicted) evicted.slot = -1;
+    }
+    this.slotOwners[slot] = owner;
+    return slot;
+  }
+
+  private build(leaf: Leaf, sibling: Leaf | null): void {
+    const { executor, team } = this;
+    const { layout } = executor;
+    this.writeRecord(0, leaf);
+    if (sibling) this.writeRecord(1, sibling);
+    const parts = this.parts(leaf.count);
+    executor.setArguments(
+      layout.rows + leaf.begin * 4,
+      leaf.count,
+      leaf.slot,
+      parts,
+      this.output,
+      sibling ? sibling.slot + 1 : 0,
+    );
+    if (parts === 1) team.run(COMMAND.build, layout.blocks, leaf.count < ALONE_ROWS && layout.blocks <= 8);
+    else {
+      team.run(COMMAND.histogram, layout.blocks * parts);
+      team.run(COMMAND.find, layout.blocks);
+    }
+    if (this.mayGrow(leaf)) leaf.split = this.bestSplit(0);
+    if (sibling && this.mayGrow(sibling)) sibling.split = this.bestSplit(1);
+  }
+
+  private partition(leaf: Leaf, split: Split): number {
+    const { executor, team } = this;
+    const { layout, bytes, words, kernel } = executor;
+    for (let bin = 0; bin < 256; bin++) {
+      bytes[layout.splitTable + bin] = (bin === 0 ? split.missingLeft : bin <= split.bin) ? 1 : 0;
+    }
+    const rows = layout.rows + leaf.begin * 4;
+    if (leaf.count < CHUNKED_PARTITION_ROWS || layout.threads === 1) {
+      const column = layout.columns + split.feature * layout.columnStride;
+      return kernel.partitionInPlace(column, layout.splitTable, rows, leaf.count, layout.spareRows) >>> 0;
+    }
+    const chunks = Math.ceil(leaf.count / CHUNK_ROWS);
+    executor.setArguments(rows, leaf.count, split.feature);
+    team.run(COMMAND.partition, chunks);
+    team.run(COMMAND.place, chunks);
+    let left = 0;
+    for (let chunk = 0; chunk < chunks; chunk++) left += words[layout.chunkCounts / 4 + chunk] ?? 0;
+    return left;
+  }
+
+  /** Leaf values, node links, and the tables by which rows outside the drawn ones find their leaf. */
+  private finish(): Tree {
+    const { nodes, leaves } = this;
+    const { layout, words, floats, doubles } = this.executor;
+    for (const [index, node] of nodes.entries()) {
+      const parent = nodes[node.leaf.parent];
+      if (!parent) continue;
+      if (node.leaf.onLeft) parent.left = index;
+      else parent.right = index;
+    }
+    for (const [index, leaf] of leaves.entries()) {
+      const parent = nodes[leaf.parent];
+      if (!parent) continue;
+      if (leaf.onLeft) parent.left = ~index;
+      else parent.right = ~index;
+    }
+    const leafValue = Float64Array.from(leaves, (leaf) => this.leafValue(leaf));
+    doubles.set(leafValue, layout.treeValues / 8);
+    for (const [index, { split, left, right }] of nodes.entries()) {
+      const at = layout.treeNodes / 4 + index * 4;
+      words[at] = split.feature * layout.columnStride;
+      words[at + 1] = layout.treeTables + index * 256;
+      words[at + 2] = left;
+      words[at + 3] = right;
+      this.writeTable(index, split);
+    }
+    // Past the last edge lies the padding, +infinity: every value left, missing right.
+    const edge = (split: Split): number => floats[layout.edges / 4 + split.feature * 256 + split.bin - 1] ?? 0;
+    return {
+      feature: Int32Array.from(nodes, (node) => node.split.feature),
+      threshold: Float64Array.from(nodes, (node) => edge(node.split)),
+      missingLeft: Uint8Array.from(nodes, (node) => (node.split.missingLeft ? 1 : 0)),
+      left: Int32Array.from(nodes, (node) => node.left),
+      right: Int32Array.from(nodes, (node) => node.right),
+      gain: Float64Array.from(nodes, (node) => node.split.gain),
+      cover: Float64Array.from(nodes, (node) => node.leaf.count),
+      leafValue,
+      leafCover: Float64Array.from(leaves, (leaf) => leaf.count),
+    };
+  }
+
+  private writeTable(index: number, split: Split): void {
+    const { layout, bytes } = this.executor;
+    const table = layout.treeTables + index * 256;
+    for (let bin = 0; bin < 256; bin++) {
+      bytes[table + bin] = (bin === 0 ? split.missingLeft : bin <= split.bin) ? 1 : 0;
+    }
+  }
+
+  private leafValue(leaf: Leaf): number {
+    const { g, h } = this.sums(leaf);
+    const denominator = h + this.parameters.l2;
+    if (denominator <= 0) return 0;
+    const value = -shrink(g, this.parameters.l1) / denominator;
+    return Math.fround(Math.min(leaf.high, Math.max(leaf.low, value)) * this.parameters.learningRate);
+  }
+
+  /** Adds the finished tree to the scores of the rows it was grown on, leaf by leaf. */
+  addToDrawnRows(tree: Tree, output: number): void {
+    const { layout, words, doubles } = this.executor;
+    let spans = 0;
+    for (const [index, leaf] of this.leaves.entries()) {
+      for (let begin = 0; begin < leaf.count; begin += SPAN_ROWS) {
+        const at = layout.spans + spans++ * 16;
+        words[at / 4] = leaf.begin + begin;
+        words[at / 4 + 1] = Math.min(SPAN_ROWS, leaf.count - begin);
+        doubles[at / 8 + 1] = tree.leafValue[index] ?? 0;
+      }
+    }
+    this.executor.setArguments(output);
+    this.team.run(COMMAND.addSpans, spans);
+  }
+}
+
+function shrink(g: number, l1: number): number {
+  if (g > l1) return g - l1;
+  return g < -l1 ? g + l1 : 0;
+}

@@ -1,0 +1,216 @@
+import { Worker } from "node:worker_threads";
+import { checkTrainingSet, type LabelledRows, TrainingError, type TrainingSet } from "../training-set.ts";
+import type { BoostProgress, BoostResult } from "./boost.ts";
+import { compileKernel } from "./kernel.ts";
+import { type Layout, type LayoutInput, planLayout } from "./layout.ts";
+import { type GbdtParameters, type GbdtParametersInput, parseGbdtParameters, threadCount } from "./parameters.ts";
+import { Team } from "./team.ts";
+import type { GbdtModel } from "./tree.ts";
+import type { WorkerInput, WorkerReply, WorkerRequest } from "./worker.ts";
+
+/**
+ * Trains boosted trees on worker threads; this thread only stages columns and stays free for anything else. The same
+ * set, parameters and seed give the same model, bit for bit, for any number of threads.
+ */
+export interface GbdtFit {
+  readonly model: GbdtModel;
+  readonly parameters: GbdtParameters;
+  /** Mean loss on the validation rows after each round, those past the best included; empty without them. */
+  readonly validationLosses: readonly number[];
+}
+
+export interface FitOptions {
+  readonly progress?: (progress: BoostProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws TrainingError: `invalid_data`, `invalid_parameters`, `too_large`, `cancelled`. */
+export async function fitGbdt(
+  set: TrainingSet,
+  parameters: GbdtParametersInput,
+  seed: number,
+  options: FitOptions = {},
+): Promise<GbdtFit> {
+  const parsed = parseGbdtParameters(parameters);
+  if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
+    throw new TrainingError("invalid_parameters", `seed ${seed} is not a whole number 0..2^32 - 1`);
+  }
+  checkTrainingSet(set);
+  checkObjective(set, parsed);
+  const weightOf = rowWeights(set, parsed);
+  const input: LayoutInput = {
+    trainRows: set.train.labels.length,
+    validationRows: set.validation?.labels.length ?? 0,
+    features: set.features.length,
+    leaves: parsed.leaves,
+    histogramMegabytes: parsed.histogramMegabytes,
+    threads: threadCount(parsed),
+    outputs: 1,
+    weighted: weightOf !== null,
+  };
+  const result = await runTeam(set, parsed, seed, planLayout(input), input, weightOf, options);
+  if (result.cancelled) throw new TrainingError("cancelled", "training was cancelled");
+  return {
+    model: {
+      kind: "gbdt",
+      objective: parsed.objective,
+      features: set.features.map((feature) => feature.name),
+      base: result.base,
+      trees: result.trees,
+      calibration: { scale: 1, offset: 0 },
+    },
+    parameters: parsed,
+    validationLosses: result.validationLosses,
+  };
+}
+
+function checkObjective(set: TrainingSet, parameters: GbdtParameters): void {
+  if (parameters.earlyStoppingRounds > 0 && set.validation === null) {
+    throw new TrainingError("invalid_parameters", "early stopping needs validation rows");
+  }
+  if (set.features.some((feature) => feature.kind === "categorical")) {
+    throw new TrainingError("invalid_data", "categorical columns are not trained on yet: encode them as numbers");
+  }
+  if (parameters.objective !== "logistic") return;
+  for (const [what, rows] of [["training", set.train] as const, ["validation", set.validation] as const]) {
+    const seen = new Set(rows?.labels);
+    for (const label of seen) {
+      if (label !== 0 && label !== 1) {
+        throw new TrainingError(
+          "invalid_data",
+          `label ${label} in the ${what} rows; the logistic objective takes 0 and 1`,
+        );
+      }
+    }
+    if (what === "training" && seen.size < 2) {
+      throw new TrainingError(
+        "invalid_data",
+        `every training label is ${[...seen][0]}: there is nothing to tell apart`,
+      );
+    }
+  }
+}
+
+/** Row weight times class weight; null where all are one. */
+function rowWeights(
+  set: TrainingSet,
+  parameters: GbdtParameters,
+): ((rows: LabelledRows, row: number) => number) | null {
+  let positive = 1;
+  if (parameters.objective === "logistic" && parameters.classWeight !== "none") {
+    positive = parameters.classWeight === "balanced" ? classRatio(set.train) : parameters.classWeight;
+  }
+  if (positive === 1 && !set.train.weights && !set.validation?.weights) return null;
+  return (rows, row) => (rows.weights?.[row] ?? 1) * (rows.labels[row] === 1 ? positive : 1);
+}
+
+/** Weight of class 0 over weight of class 1. */
+function classRatio(rows: LabelledRows): number {
+  const sums = [0, 0];
+  for (let row = 0; row < rows.labels.length; row++) {
+    const label = rows.labels[row] === 1 ? 1 : 0;
+    sums[label] = (sums[label] ?? 0) + (rows.weights?.[row] ?? 1);
+  }
+  return (sums[0] ?? 0) / (sums[1] ?? 1);
+}
+
+type RowWeight = (rows: LabelledRows, row: number) => number;
+
+async function runTeam(
+  set: TrainingSet,
+  parameters: GbdtParameters,
+  seed: number,
+  layout: Layout,
+  input: LayoutInput,
+  weightOf: RowWeight | null,
+  options: FitOptions,
+): Promise<BoostResult> {
+  options.signal?.throwIfAborted();
+  const pages = layout.totalBytes / 65_536;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const module = compileKernel();
+  const url = new URL("./worker.ts", import.meta.url);
+  const workers = Array.from({ length: layout.threads }, (_, index) => {
+    const workerData: WorkerInput = { index, module, memory, layout: input, parameters, seed };
+    return new Worker(url, { workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+  });
+  const coordinator = new Coordinator(workers, options.progress);
+  const cancel = (): void => Team.cancel(memory, layout.control);
+  options.signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    writeRows(set, layout, memory, weightOf);
+    for (let first = 0; first < layout.features; first += layout.stageColumns) {
+      const count = Math.min(layout.stageColumns, layout.features - first);
+      for (let i = 0; i < count; i++) stageColumn(set, layout, memory, first + i, i);
+      await coordinator.ask({ type: "bin", firstFeature: first, count });
+    }
+    const reply = await coordinator.ask({ type: "boost" });
+    if (reply.type !== "boosted") throw new Error(`unexpected answer ${reply.type} of the training thread`);
+    return reply.result;
+  } finally {
+    options.signal?.removeEventListener("abort", cancel);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Messages to thread 0, one at a time; a failure of any thread fails the question in hand. */
+class Coordinator {
+  private readonly worker: Worker | undefined;
+  private pending: { resolve: (reply: WorkerReply) => void; reject: (error: unknown) => void } | null = null;
+  private failure: Error | null = null;
+
+  constructor(workers: readonly Worker[], progress: FitOptions["progress"]) {
+    this.worker = workers[0];
+    this.worker?.on("message", (reply: WorkerReply) => {
+      if (reply.type === "progress") progress?.(reply.progress);
+      else this.settle((pending) => pending.resolve(reply));
+    });
+    for (const worker of workers) {
+      worker.on("error", (error) => {
+        this.failure = error;
+        this.settle((pending) => pending.reject(error));
+      });
+    }
+  }
+
+  private settle(how: (pending: NonNullable<Coordinator["pending"]>) => void): void {
+    const pending = this.pending;
+    this.pending = null;
+    if (pending) how(pending);
+  }
+
+  ask(request: WorkerRequest): Promise<WorkerReply> {
+    if (this.failure) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.pending = { resolve, reject };
+      this.worker?.postMessage(request);
+    });
+  }
+}
+
+function writeRows(set: TrainingSet, layout: Layout, memory: WebAssembly.Memory, weightOf: RowWeight | null): void {
+  const labels = new Float32Array(memory.buffer, layout.labels, layout.rowsTotal);
+  labels.set(set.train.labels);
+  if (set.validation) labels.set(set.validation.labels, layout.trainRows);
+  if (weightOf === null) return;
+  const weights = new Float32Array(memory.buffer, layout.weights, layout.rowsTotal);
+  for (let row = 0; row < layout.trainRows; row++) weights[row] = weightOf(set.train, row);
+  for (let row = 0; row < layout.validationRows; row++) {
+    if (set.validation) weights[layout.trainRows + row] = weightOf(set.validation, row);
+  }
+}
+
+/** Copies a column, training rows then validation rows, as float32. */
+function stageColumn(
+  set: TrainingSet,
+  layout: Layout,
+  memory: WebAssembly.Memory,
+  feature: number,
+  place: number,
+): void {
+  const staged = new Float32Array(memory.buffer, layout.stage + place * layout.stageStride, layout.rowsTotal);
+  const train = set.train.columns[feature];
+  const validation = set.validation?.columns[feature];
+  if (train) staged.set(train);
+  if (validation) staged.set(validation, layout.trainRows);
+}
