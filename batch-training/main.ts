@@ -1,3 +1,13 @@
 #!/usr/bin/env node
-const message: string = "edgewise: no commands yet";
-console.log(message);
+/** `edgewise`: the entry of the batch-training service. A command is imported only when it is asked for. */
+import { defineCommand } from "citty";
+import { runCli } from "./commands/run-cli.ts";
+
+const edgewise = defineCommand({
+  meta: { name: "edgewise", description: "Train, evaluate and publish the models of Edgewise" },
+  subCommands: {
+    model: async () => (await import("./commands/model.ts")).model,
+  },
+});
+
+process.exitCode = await runCli(edgewise, process.argv.slice(2));

@@ -49,7 +49,8 @@ export class WireReader {
   constructor(bytes: Uint8Array, limits: ReadLimits) {
     if (bytes.length > limits.bytes)
       throw new OnnxError("too-large", `the file has ${bytes.length} bytes; the limit is ${limits.bytes}`);
-    this.bytes = bytes;
+    // A view of its own: `slice` of Node's Buffer, which file readers give, would not copy.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.limits = limits;
   }

@@ -1,8 +1,9 @@
 /** The Worker "edgewise-ort": any ONNX graph, in an isolate and a memory of its own, reached by RPC only. */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { ORT_BUDGET_BYTES } from "../../models/engine/ort-memory.ts";
 import { createOrtSession, type OrtSession } from "../../models/engine/ort-session.ts";
 import type { ModelSource, OrtResult, OrtRpc, OrtStatus, ScoredBatch, SessionSummary } from "./contract.ts";
-import { MAX_BATCH_VALUES, SESSION_BUDGET_BYTES } from "./limits.ts";
+import { MAX_BATCH_VALUES } from "./limits.ts";
 import { describeFailure, failure, ModelStore, type StoredModel } from "./model-store.ts";
 import { memoryBytes, runtimeState, startRuntime } from "./runtime.ts";
 
@@ -42,7 +43,7 @@ export class OrtService extends WorkerEntrypoint<OrtEnv> implements OrtRpc {
       runtime: runtimeState(),
       memoryBytes: memoryBytes(),
       residentBytes: store?.cache.residentBytes ?? 0,
-      budgetBytes: SESSION_BUDGET_BYTES,
+      budgetBytes: ORT_BUDGET_BYTES,
       sessions: store?.cache.list() ?? [],
     };
   }

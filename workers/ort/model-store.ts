@@ -2,20 +2,16 @@
  * From a model reference to a resident, verified session. Platform-free: reading, hashing, the runtime and the clock are
  * passed in, so that every path runs in a plain test. Session creation waits for no I/O; only reading does.
  */
+import {
+  MAX_ORT_FILE_BYTES,
+  MAX_ORT_SESSION_BYTES,
+  ORT_BUDGET_BYTES,
+  ortSessionBytes,
+  ortTooLarge,
+} from "../../models/engine/ort-memory.ts";
 import { OrtSessionError, type OrtSession } from "../../models/engine/ort-session.ts";
 import type { ModelRef, ModelSource, OrtError, OrtErrorTag, OrtResult } from "./contract.ts";
-import {
-  DENSE_BYTES_PER_FILE_BYTE,
-  LOAD_DEADLINE_MS,
-  MAX_MODEL_BYTES,
-  MAX_REFUSALS,
-  MAX_SESSION_BYTES,
-  MEMORY_CEILING_BYTES,
-  REFUSAL_MS,
-  SESSION_BASE_BYTES,
-  SESSION_BUDGET_BYTES,
-  TREE_BYTES_PER_FILE_BYTE,
-} from "./limits.ts";
+import { LOAD_DEADLINE_MS, MAX_REFUSALS, MEMORY_CEILING_BYTES, REFUSAL_MS } from "./limits.ts";
 import { SessionCache } from "./session-cache.ts";
 import { OrtStartError } from "./start-error.ts";
 
@@ -61,7 +57,7 @@ export const failure = (tag: OrtErrorTag, message: string): { ok: false; error: 
 });
 
 export class ModelStore {
-  readonly cache = new SessionCache<OrtSession>(SESSION_BUDGET_BYTES);
+  readonly cache = new SessionCache<OrtSession>(ORT_BUDGET_BYTES);
   readonly #deps: ModelStoreDeps;
   readonly #flights = new Map<string, Promise<LoadResult>>();
   readonly #refusals = new Map<string, Refusal>();
@@ -118,13 +114,13 @@ export class ModelStore {
   async #load(source: ModelSource): Promise<LoadResult> {
     const bytes = "bytes" in source ? source.bytes : await this.#fetch(source);
     if (!(bytes instanceof Uint8Array)) return bytes;
-    if (bytes.length > MAX_MODEL_BYTES) return tooLarge(bytes.length);
+    if (bytes.length > MAX_ORT_FILE_BYTES) return tooLarge(bytes.length);
     const actual = await this.#deps.sha256(bytes);
     if (actual !== source.sha256) {
       return failure("checksum_mismatch", `the model's sha256 is ${actual}, its reference states ${source.sha256}`);
     }
-    const charge = chargeOf(bytes);
-    if (charge > MAX_SESSION_BYTES) return tooLarge(bytes.length);
+    const charge = ortSessionBytes(bytes);
+    if (charge > MAX_ORT_SESSION_BYTES) return tooLarge(bytes.length);
     if (this.#deps.memoryBytes() >= MEMORY_CEILING_BYTES) {
       return failure(
         "runtime_failed",
@@ -150,7 +146,7 @@ export class ModelStore {
     try {
       const object = await this.#deps.open(ref.key);
       if (!object) return failure("not_found", `no model under the key "${ref.key}"`);
-      if (object.size > MAX_MODEL_BYTES) return tooLarge(object.size);
+      if (object.size > MAX_ORT_FILE_BYTES) return tooLarge(object.size);
       return await object.read();
     } catch (error) {
       return failure(
@@ -174,29 +170,7 @@ export class ModelStore {
 const sourceKey = (source: ModelSource): string =>
   "bytes" in source ? `bytes:${source.bytes.length} ${source.sha256}` : `key:${source.key} ${source.sha256}`;
 
-const TREE_MARK = Uint8Array.from("TreeEnsemble", (char) => char.charCodeAt(0));
-
-/** What a session of this file will occupy, bytes: operator names stand in a file as plain text. */
-export function chargeOf(bytes: Uint8Array): number {
-  const factor = contains(bytes, TREE_MARK) ? TREE_BYTES_PER_FILE_BYTE : DENSE_BYTES_PER_FILE_BYTE;
-  return SESSION_BASE_BYTES + bytes.length * factor;
-}
-
-function contains(bytes: Uint8Array, mark: Uint8Array): boolean {
-  const first = mark[0] ?? 0;
-  for (let at = bytes.indexOf(first); at !== -1; at = bytes.indexOf(first, at + 1)) {
-    if (mark.every((value, offset) => bytes[at + offset] === value)) return true;
-  }
-  return false;
-}
-
-function tooLarge(size: number): { ok: false; error: OrtError } {
-  return failure(
-    "too_large",
-    `a model of ${size} bytes does not fit: a session may occupy ${MAX_SESSION_BYTES} bytes, at ` +
-      `${TREE_BYTES_PER_FILE_BYTE} per byte of a tree model and ${DENSE_BYTES_PER_FILE_BYTE} per byte of others`,
-  );
-}
+const tooLarge = (size: number): { ok: false; error: OrtError } => failure("too_large", ortTooLarge(size));
 
 /** Plain data for anything a load or a run throws. */
 export function describeFailure(error: unknown): { ok: false; error: OrtError } {

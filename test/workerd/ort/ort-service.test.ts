@@ -1,8 +1,9 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { MAX_ORT_FILE_BYTES, MAX_ORT_SESSION_BYTES } from "../../../models/engine/ort-memory.ts";
 import type { OrtResult, OrtRpc, ScoredBatch } from "../../../workers/ort/contract.ts";
 import type { OrtEnv } from "../../../workers/ort/index.ts";
-import { MAX_BATCH_VALUES, MAX_MODEL_BYTES, MAX_SESSION_BYTES } from "../../../workers/ort/limits.ts";
+import { MAX_BATCH_VALUES } from "../../../workers/ort/limits.ts";
 import { tinyModels } from "./tiny-models.ts";
 
 /** The entrypoint through its loopback binding: arguments and results cross a real RPC. */
@@ -123,9 +124,9 @@ describe("what cannot be served has a tagged answer", () => {
   });
 
   it("a model over its limit, without reading or loading it", async () => {
-    const ref = await published("huge", new Uint8Array(MAX_MODEL_BYTES + 1));
+    const ref = await published("huge", new Uint8Array(MAX_ORT_FILE_BYTES + 1));
     expect(tagOf(await ort.describe(ref))).toBe("too_large");
-    const tree = new Uint8Array(MAX_SESSION_BYTES / 15 + 100);
+    const tree = new Uint8Array(MAX_ORT_SESSION_BYTES / 15 + 100);
     tree.set(tinyModels.tree);
     expect(tagOf(await ort.describe(await inline(tree)))).toBe("too_large");
   });

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { MAX_ORT_SESSION_BYTES, ortSessionBytes } from "../../../../models/engine/ort-memory.ts";
 import { OrtSessionError, type OrtSession } from "../../../../models/engine/ort-session.ts";
 import type { ModelRef, OrtResult } from "../../../../workers/ort/contract.ts";
-import { MAX_REFUSALS, MAX_SESSION_BYTES, MEMORY_CEILING_BYTES, REFUSAL_MS } from "../../../../workers/ort/limits.ts";
-import { chargeOf, ModelStore, type ModelStoreDeps, type StoredModel } from "../../../../workers/ort/model-store.ts";
+import { MAX_REFUSALS, MEMORY_CEILING_BYTES, REFUSAL_MS } from "../../../../workers/ort/limits.ts";
+import { ModelStore, type ModelStoreDeps, type StoredModel } from "../../../../workers/ort/model-store.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -96,14 +97,14 @@ describe("loading", () => {
   });
 
   it("tree files are charged fifteen bytes per byte, others three, and a live version fits beside its candidate", () => {
-    expect(chargeOf(treeModel(1, 100_000)) - chargeOf(treeModel(1, 99_000))).toBe(15_000);
-    expect(chargeOf(model(1, 100_000)) - chargeOf(model(1, 99_000))).toBe(3_000);
-    expect(chargeOf(model(84, 1000))).toBe(chargeOf(model(1, 1000)));
+    expect(ortSessionBytes(treeModel(1, 100_000)) - ortSessionBytes(treeModel(1, 99_000))).toBe(15_000);
+    expect(ortSessionBytes(model(1, 100_000)) - ortSessionBytes(model(1, 99_000))).toBe(3_000);
+    expect(ortSessionBytes(model(84, 1000))).toBe(ortSessionBytes(model(1, 1000)));
   });
 
   it("a candidate of the largest size loads while the live version of the largest size is in use", async () => {
     const world = new World();
-    const size = Math.floor((MAX_SESSION_BYTES - 300_000) / 15);
+    const size = Math.floor((MAX_ORT_SESSION_BYTES - 300_000) / 15);
     const live = world.put("live", treeModel(1, size));
     const candidate = world.put("candidate", treeModel(2, size));
     const third = world.put("third", treeModel(3, size));
@@ -118,7 +119,7 @@ describe("loading", () => {
 
   it("with every session in use a further one is refused for now, not squeezed in", async () => {
     const world = new World();
-    const size = Math.floor((MAX_SESSION_BYTES - 300_000) / 15);
+    const size = Math.floor((MAX_ORT_SESSION_BYTES - 300_000) / 15);
     const [a, b, c] = [1, 2, 3].map((seed) => world.put(`m${seed}`, treeModel(seed, size)));
     if (!a || !b || !c) throw new Error("three models");
     const nested = await world.store.use(
@@ -188,7 +189,7 @@ describe("refusals", () => {
   it("a failed load gives its room back", async () => {
     const world = new World();
     world.createError = new OrtSessionError("model", "refused");
-    const size = Math.floor((MAX_SESSION_BYTES - 300_000) / 15);
+    const size = Math.floor((MAX_ORT_SESSION_BYTES - 300_000) / 15);
     for (let i = 0; i < 5; i++) await world.use(world.put(`bad${i}`, treeModel(i, size)));
     world.createError = null;
     expect(tagOf(await world.use(world.put("good", treeModel(9, size))))).toBe("ok");
