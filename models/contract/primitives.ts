@@ -15,6 +15,9 @@ export const Id = z
     example: "ord-10001",
   });
 
+/** What stands for a personal identifier in everything stored: `p` and 132 bits of a keyed MAC in base64url. */
+export const Pseudonym = z.string().regex(/^p[A-Za-z0-9_-]{22}$/);
+
 export const TenantId = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)

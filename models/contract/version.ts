@@ -13,4 +13,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "282e6b4fdb17501134343f1a3e8ccc23a46efd9a90f4f5634768f3664335956f";
+export const CONTRACT_HASH = "d18b31ef56a948a26b273fb82e77ca9d79b642cf7542c44c0f7329cd58eed869";

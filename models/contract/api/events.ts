@@ -87,17 +87,15 @@ export const listDeadLetters = defineRoute({
 export const ReplayRequest = z
   .strictObject({ deadLetterIds: z.array(z.int().min(1)).min(1).max(100) })
   .meta({ id: "ReplayRequest" });
-export const ReplayResponse = z
+export const ReplayResult = z
   .strictObject({
-    results: z.array(
-      z.strictObject({
-        deadLetterId: z.int(),
-        status: z.enum(["queued", "refused"]),
-        reason: EventRejection.or(z.literal("not-found")).optional(),
-      }),
-    ),
+    deadLetterId: z.int(),
+    status: z.enum(["queued", "refused"]),
+    reason: EventRejection.or(z.literal("not-found")).optional(),
   })
-  .meta({ id: "ReplayResponse" });
+  .meta({ id: "ReplayResult" });
+export type ReplayResult = z.infer<typeof ReplayResult>;
+export const ReplayResponse = z.strictObject({ results: z.array(ReplayResult) }).meta({ id: "ReplayResponse" });
 
 export const replayDeadLetters = defineRoute({
   operationId: "replayDeadLetters",

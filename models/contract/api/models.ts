@@ -12,6 +12,9 @@ export const RoutingRecord = z
     model: ModelName,
     epoch: z.int().min(0).meta({ description: "Grows by one with every change; an isolate never goes back" }),
     serving: ModelVersion.nullable(),
+    previous: ModelVersion.nullable().meta({
+      description: "What served before a promotion: answers while `serving` is refused",
+    }),
     changedAt: z.int(),
     changedBy: z.string().max(128),
     reason: z.enum(["promote", "rollback"]).nullable(),

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CountryCode, Id, Money, Timestamp } from "../primitives.ts";
+import { CountryCode, Id, Money, Pseudonym, Timestamp } from "../primitives.ts";
 import { defineEvent } from "./define.ts";
 
 /** 200 lines: a large wholesale basket; keeps one event far below the queue's 128 KB message. */
@@ -40,7 +40,7 @@ export const Order = z
     sessionId: Id.optional(),
     deviceId: Id.optional(),
     terminalId: Id.optional().meta({ description: "Point of sale, for card-present payments" }),
-    ipAddress: z.union([z.ipv4(), z.ipv6()]).optional(),
+    ipAddress: z.union([z.ipv4(), z.ipv6(), Pseudonym]).optional(),
     channel: z.enum(["web", "app", "store", "phone"]),
     placedAt: Timestamp,
     total: Money,

@@ -1,0 +1,179 @@
+/**
+ * Metrics as an isolate counts them between two flushes, and their Prometheus text form
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4). A histogram is kept as the counters it is
+ * made of, so that adding up what isolates send gives the right histogram.
+ */
+
+interface CounterDefinition {
+  readonly kind: "counter" | "gauge";
+  readonly help: string;
+}
+interface HistogramDefinition {
+  readonly kind: "histogram";
+  readonly help: string;
+  /** Upper bounds of the buckets, ascending; +Inf is implied. */
+  readonly buckets: readonly number[];
+}
+
+export const METRICS = {
+  http_requests_total: { kind: "counter", help: "Answered requests by operation and status" },
+  inference_latency_ms: {
+    kind: "histogram",
+    help: "Time from validated request to decision; deployed clocks advance only across I/O",
+    buckets: [0.5, 1, 2, 3, 5, 8, 12, 20, 50, 100, 250, 1_000],
+  },
+  model_version_request_count: { kind: "counter", help: "Decisions by model and version" },
+  feature_cache_reads_total: {
+    kind: "counter",
+    help: "Entity states wanted by a decision, by where they came from (memory, shard)",
+  },
+  feature_freshness_seconds: {
+    kind: "histogram",
+    help: "Age of the newest fact behind a decision",
+    buckets: [1, 10, 60, 600, 3_600, 86_400, 604_800, 2_592_000],
+  },
+  fraud_score_distribution: {
+    kind: "histogram",
+    help: "Fraud scores",
+    buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+  },
+  fraud_decisions_total: { kind: "counter", help: "Fraud decisions by outcome and trigger" },
+  degraded_decisions_total: { kind: "counter", help: "Decisions with a degraded flag, by flag" },
+  events_accepted_total: { kind: "counter", help: "Events handed to the queue" },
+  events_refused_total: { kind: "counter", help: "Events refused at the door, by reason" },
+  events_consumed_total: { kind: "counter", help: "Events processed by the consumer, by outcome" },
+  dead_letters_total: { kind: "counter", help: "Events stored as dead letters, by reason" },
+  model_loads_total: { kind: "counter", help: "Model loads by outcome" },
+  metric_points_dropped_total: { kind: "counter", help: "Metric points dropped because too many series exist" },
+} as const satisfies Record<string, CounterDefinition | HistogramDefinition>;
+
+export type MetricName = keyof typeof METRICS;
+
+export interface MetricPoint {
+  /** Sample name; for a histogram with `_bucket`, `_sum` or `_count`. */
+  readonly name: string;
+  /** Rendered labels without braces, sorted by name; empty when there are none. */
+  readonly labels: string;
+  readonly kind: "counter" | "gauge";
+  readonly value: number;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+function renderLabels(labels: Labels): string {
+  return Object.keys(labels)
+    .toSorted()
+    .map(
+      (name) =>
+        `${name}="${(labels[name] ?? "").replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
+    )
+    .join(",");
+}
+
+/** Counts of one isolate since its last flush. */
+export class MetricRegistry {
+  #points = new Map<string, { name: string; labels: string; kind: "counter" | "gauge"; value: number }>();
+
+  /** Adds to a counter, or sets a gauge. */
+  count(name: MetricName, labels: Labels = {}, value = 1): void {
+    const { kind } = METRICS[name];
+    if (kind === "histogram") throw new TypeError(`${name} is a histogram: use observe`);
+    this.#add(name, renderLabels(labels), value, kind);
+  }
+
+  /** Adds one observation to a histogram. */
+  observe(name: MetricName, value: number, labels: Labels = {}): void {
+    const definition: CounterDefinition | HistogramDefinition = METRICS[name];
+    if (definition.kind !== "histogram") throw new TypeError(`${name} is not a histogram: use count`);
+    const rendered = renderLabels(labels);
+    const prefix = rendered === "" ? "" : `${rendered},`;
+    for (const bound of definition.buckets) {
+      if (value <= bound) this.#add(`${name}_bucket`, `${prefix}le="${bound}"`, 1, "counter");
+    }
+    this.#add(`${name}_bucket`, `${prefix}le="+Inf"`, 1, "counter");
+    this.#add(`${name}_sum`, rendered, value, "counter");
+    this.#add(`${name}_count`, rendered, 1, "counter");
+  }
+
+  get size(): number {
+    return this.#points.size;
+  }
+
+  /** Takes what was counted, leaving nothing. */
+  drain(): MetricPoint[] {
+    const points = [...this.#points.values()];
+    this.#points = new Map();
+    return points;
+  }
+
+  /** Puts points back that could not be delivered. */
+  restore(points: readonly MetricPoint[]): void {
+    for (const point of points) {
+      if (point.kind === "counter") this.#add(point.name, point.labels, point.value, "counter");
+    }
+  }
+
+  #add(name: string, labels: string, value: number, kind: "counter" | "gauge"): void {
+    const key = `${name}{${labels}`;
+    const known = this.#points.get(key);
+    if (!known) this.#points.set(key, { name, labels, kind, value });
+    else if (kind === "gauge") known.value = value;
+    else known.value += value;
+  }
+}
+
+export interface Sample {
+  readonly name: string;
+  readonly labels: string;
+  readonly value: number;
+}
+
+/** The exposition text of samples, grouped by metric, with help and type; buckets in ascending order. */
+export function prometheusText(samples: readonly Sample[]): string {
+  const lines: string[] = [];
+  for (const [metric, definition] of Object.entries(METRICS)) {
+    const own = samples.filter(
+      (sample) => sample.name === metric || (definition.kind === "histogram" && histogramPart(metric, sample.name)),
+    );
+    if (own.length === 0) continue;
+    lines.push(`# HELP ${metric} ${definition.help}`, `# TYPE ${metric} ${definition.kind}`);
+    for (const sample of own.toSorted(bySeries)) {
+      lines.push(`${sample.name}${sample.labels === "" ? "" : `{${sample.labels}}`} ${sample.value}`);
+    }
+  }
+  const hits = share(samples, "feature_cache_reads_total", 'from="memory"');
+  if (hits !== null) {
+    lines.push(
+      "# HELP feature_cache_hit_ratio Share of entity states that decisions found in isolate memory",
+      "# TYPE feature_cache_hit_ratio gauge",
+    );
+    lines.push(`feature_cache_hit_ratio ${hits}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function histogramPart(metric: string, sample: string): boolean {
+  return sample === `${metric}_bucket` || sample === `${metric}_sum` || sample === `${metric}_count`;
+}
+
+function upperBound(labels: string): number {
+  const bound = /le="([^"]+)"/.exec(labels)?.[1];
+  return bound === undefined ? 0 : bound === "+Inf" ? Number.POSITIVE_INFINITY : Number(bound);
+}
+
+function bySeries(a: Sample, b: Sample): number {
+  const series = (sample: Sample): string => `${sample.name}{${sample.labels.replace(/,?le="[^"]+"/, "")}`;
+  const left = series(a);
+  const right = series(b);
+  if (left !== right) return left < right ? -1 : 1;
+  const difference = upperBound(a.labels) - upperBound(b.labels);
+  return Number.isNaN(difference) ? 0 : difference;
+}
+
+function share(samples: readonly Sample[], name: string, label: string): number | null {
+  const own = samples.filter((sample) => sample.name === name);
+  const total = own.reduce((sum, sample) => sum + sample.value, 0);
+  return total === 0
+    ? null
+    : own.filter((sample) => sample.labels.includes(label)).reduce((sum, sample) => sum + sample.value, 0) / total;
+}

@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../../models/contract/canonical-json.ts";
+import { Manifest, manifestContent } from "../../models/contract/manifest.ts";
+import { err, ok, type Result } from "../../models/result.ts";
+
+const MANIFEST = "manifest.json";
+
+/** Why a stored version cannot be used; the text is for logs and operators. */
+export interface ArtefactError {
+  readonly kind: "missing" | "corrupt";
+  readonly reason: string;
+}
+
+/**
+ * Model artefacts in R2: `{tenant}/models/{name}/{version}/…`. Files never change; the manifest is written last, so a version
+ * without one does not exist yet.
+ */
+export class ModelStore {
+  readonly #bucket: R2Bucket;
+
+  constructor(bucket: R2Bucket) {
+    this.#bucket = bucket;
+  }
+
+  /**
+   * Stores a file once. The same bytes again are fine (`created: false`), other bytes under the same name are a conflict.
+   * R2 verifies the checksum on the way in.
+   */
+  async putFile(
+    place: ArtefactPlace,
+    path: string,
+    bytes: Uint8Array,
+    sha256: string,
+  ): Promise<"created" | "same" | "conflict"> {
+    const key = keyOf(place, path);
+    const created = await this.#bucket.put(key, bytes, { sha256, onlyIf: { etagDoesNotMatch: "*" } });
+    if (created !== null) return "created";
+    const stored = await this.#bucket.head(key);
+    return stored !== null && hexOf(stored.checksums.sha256) === sha256 ? "same" : "conflict";
+  }
+
+  /** The bytes of a file with their SHA-256 checked against `sha256`. */
+  async readFile(place: ArtefactPlace, path: string, sha256: string): Promise<Result<Uint8Array, ArtefactError>> {
+    const object = await this.#bucket.get(keyOf(place, path));
+    if (!object) return err({ kind: "missing", reason: `${path} is missing` });
+    const bytes = new Uint8Array(await object.arrayBuffer());
+    const found = sha256Of(bytes);
+    return found === sha256
+      ? ok(bytes)
+      : err({ kind: "corrupt", reason: `${path} hashes to ${found}, the manifest says ${sha256}` });
+  }
+
+  async stream(place: ArtefactPlace, path: string): Promise<ReadableStream | null> {
+    return (await this.#bucket.get(keyOf(place, path)))?.body ?? null;
+  }
+
+  /** The manifest of a version, parsed, with its version checked against its content. */
+  async manifest(place: ArtefactPlace): Promise<Result<Manifest, ArtefactError>> {
+    const object = await this.#bucket.get(keyOf(place, MANIFEST));
+    if (!object) return err({ kind: "missing", reason: "there is no manifest" });
+    let json: unknown;
+    try {
+      json = JSON.parse(await object.text());
+    } catch {
+      return err({ kind: "corrupt", reason: "the manifest is not JSON" });
+    }
+    const manifest = Manifest.safeParse(json);
+    if (!manifest.success)
+      return err({ kind: "corrupt", reason: `the manifest is not valid: ${manifest.error.issues[0]?.message}` });
+    const version = versionOf(manifest.data);
+    if (version !== place.version || manifest.data.name !== place.name) {
+      return err({ kind: "corrupt", reason: `the manifest's content is version ${version} of ${manifest.data.name}` });
+    }
+    return ok(manifest.data);
+  }
+
+  /** Written last: from here on the version exists. */
+  async putManifest(tenant: string, manifest: Manifest): Promise<"created" | "same" | "conflict"> {
+    const bytes = new TextEncoder().encode(canonicalJson(manifest));
+    return await this.putFile(
+      { tenant, name: manifest.name, version: manifest.version },
+      MANIFEST,
+      bytes,
+      sha256Of(bytes),
+    );
+  }
+
+  /** Places of all versions that have a manifest, over all models of a tenant. */
+  async *versions(tenant: string): AsyncGenerator<ArtefactPlace> {
+    const prefix = `${tenant}/models/`;
+    let cursor: string | undefined;
+    do {
+      const page = await this.#bucket.list({ prefix, ...(cursor !== undefined && { cursor }) });
+      for (const object of page.objects) {
+        const [name, version, file, ...rest] = object.key.slice(prefix.length).split("/");
+        if (name !== undefined && version !== undefined && file === MANIFEST && rest.length === 0)
+          yield { tenant, name, version };
+      }
+      cursor = page.truncated ? page.cursor : undefined;
+    } while (cursor !== undefined);
+  }
+}
+
+export interface ArtefactPlace {
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: string;
+}
+
+export function keyOf(place: ArtefactPlace, path: string): string {
+  return `${place.tenant}/models/${place.name}/${place.version}/${path}`;
+}
+
+/** The content hash that names a version. */
+export function versionOf(manifest: Manifest): string {
+  return createHash("sha256")
+    .update(canonicalJson(manifestContent(manifest)))
+    .digest("hex");
+}
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function hexOf(buffer: ArrayBuffer | undefined): string | null {
+  return buffer ? Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("") : null;
+}

@@ -1,0 +1,60 @@
+import { Hono } from "hono";
+import type { RouteDefinition } from "../models/contract/api/define.ts";
+import { ROUTES } from "../models/contract/routes.ts";
+import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
+import { type DeadLetterDeps, mountDeadLetters } from "./events/dead-letters.ts";
+import { type IngestDeps, mountIngestion } from "./events/ingest.ts";
+import { type LogDeps, mountEventLog } from "./events/log-routes.ts";
+import { type FraudRouteDeps, mountFraud } from "./fraud/route.ts";
+import { Failure, problemResponse } from "./http/failure.ts";
+import { logError } from "./http/log.ts";
+import type { HttpDeps } from "./http/mount.ts";
+import { requestIdOf } from "./http/request-context.ts";
+import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
+import { mountReference } from "./reference/route.ts";
+import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
+
+export interface AppDeps {
+  readonly http: HttpDeps;
+  readonly events: IngestDeps & DeadLetterDeps & LogDeps;
+  readonly fraud: FraudRouteDeps;
+  readonly registry: RegistryDeps;
+  readonly access: ApiKeyDeps;
+  readonly monitoring: MonitoringDeps;
+  readonly asset: (name: string) => Promise<Response>;
+}
+
+/** Tags of the contract whose operations are built and mounted. */
+const MOUNTED_TAGS = new Set(["Events", "Fraud", "Models", "Access", "System"]);
+
+/** The operations that this app answers. */
+export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) => MOUNTED_TAGS.has(route.tag));
+
+/** Every slice mounted on one router. Use cases get functions; only adapters know bindings. */
+export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
+  const app = new Hono<{ Bindings: object }>();
+  mountFraud(app, deps.http, deps.fraud);
+  mountIngestion(app, deps.http, deps.events);
+  mountDeadLetters(app, deps.http, deps.events);
+  mountEventLog(app, deps.http, deps.events);
+  mountRegistry(app, deps.http, deps.registry);
+  mountApiKeys(app, deps.http, deps.access);
+  mountMonitoring(app, deps.http, deps.monitoring);
+  mountReference(app, deps.http, { routes: MOUNTED_ROUTES, version: deps.monitoring.version, asset: deps.asset });
+  app.notFound((c) => {
+    const path = new URL(c.req.url).pathname;
+    const code = MOUNTED_ROUTES.some((route) => matches(route.path, path)) ? "method-not-allowed" : "route-not-found";
+    return problemResponse(new Failure(code), requestIdOf(c.req.raw));
+  });
+  app.onError((error, c) => {
+    logError("unhandled error", error, { path: new URL(c.req.url).pathname });
+    return problemResponse(new Failure("internal"), requestIdOf(c.req.raw));
+  });
+  return app;
+}
+
+function matches(template: string, path: string): boolean {
+  const parts = template.split("/");
+  const given = path.split("/");
+  return parts.length === given.length && parts.every((part, index) => part.startsWith("{") || part === given[index]);
+}

@@ -1,0 +1,69 @@
+import * as z from "zod";
+
+const Variables = z.object({
+  ENVIRONMENT: z.enum(["development", "staging", "production"]),
+  JWT_ISSUER: z.string().min(1),
+  JWT_AUDIENCE: z.string().min(1),
+  JWKS_URL: z.union([z.literal(""), z.url({ protocol: /^https$/ })]),
+  JWT_SECRET: z.string().min(32, "at least 32 characters").optional(),
+  PSEUDONYM_KEY: z.string().min(32, "at least 32 characters"),
+  ENTITY_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
+  DECISION_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
+  JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
+});
+
+/** Where Durable Objects may live. */
+export type Jurisdiction = "eu" | "us" | "fedramp";
+
+/** Where tokens are verified: with published keys, or with a shared secret in development. */
+export type TokenVerification =
+  | { readonly kind: "jwks"; readonly url: string }
+  | { readonly kind: "secret"; readonly secret: string };
+
+export interface Config {
+  readonly environment: "development" | "staging" | "production";
+  readonly tokens: TokenVerification;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly pseudonymKey: string;
+  readonly entityShardObjects: number;
+  readonly decisionShardObjects: number;
+  readonly jurisdiction: Jurisdiction | null;
+}
+
+/** Checks the environment once per isolate. Throws with every wrong variable named, and how to set it. */
+export function readConfig(env: object): Config {
+  const parsed = Variables.safeParse(env);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
+    throw new Error(
+      `Configuration: ${wrong}. Set variables in wrangler.toml and secrets with "wrangler secret put NAME".`,
+    );
+  }
+  const variables = parsed.data;
+  return {
+    environment: variables.ENVIRONMENT,
+    tokens: tokenVerification(variables),
+    issuer: variables.JWT_ISSUER,
+    audience: variables.JWT_AUDIENCE,
+    pseudonymKey: variables.PSEUDONYM_KEY,
+    entityShardObjects: variables.ENTITY_SHARD_OBJECTS,
+    decisionShardObjects: variables.DECISION_SHARD_OBJECTS,
+    jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
+  };
+}
+
+function tokenVerification(variables: z.infer<typeof Variables>): TokenVerification {
+  if (variables.JWKS_URL !== "") return { kind: "jwks", url: variables.JWKS_URL };
+  if (variables.ENVIRONMENT === "production") {
+    throw new Error(
+      "Configuration: JWKS_URL is required in production; a shared secret is for development and staging.",
+    );
+  }
+  if (variables.JWT_SECRET === undefined) {
+    throw new Error(
+      'Configuration: JWT_SECRET is missing. Put it into .dev.vars, or run "wrangler secret put JWT_SECRET".',
+    );
+  }
+  return { kind: "secret", secret: variables.JWT_SECRET };
+}

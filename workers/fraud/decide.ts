@@ -1,0 +1,126 @@
+import type { DecisionRecord, DegradedFlag, FraudOutcome, ReasonCode } from "../../models/contract/decision-record.ts";
+import type { Order } from "../../models/contract/events/orders.ts";
+import type { FraudPolicy } from "../../models/contract/manifest.ts";
+import { RULES_POLICY, scoreByRules } from "../../models/catalog/fraud-orders/rules.ts";
+import type { ModelSelection, ServingModel } from "../../models/engine/serving-model.ts";
+import type { Contributions } from "../../models/engine/session.ts";
+import type { FeatureVector } from "../../models/features/feature-store.ts";
+
+/** Reasons given with one decision: what an analyst reads before a list becomes noise. The rest is summed in `other`. */
+const MAX_REASONS = 8;
+
+/** What the feature service of the product offers to a decision, beside the vector itself. */
+export interface FraudFeatures {
+  readonly name: string;
+  readonly hash: string;
+  /** Position of a feature in the vector; -1 when the service does not have it. */
+  indexOf(feature: string): number;
+  readonly names: readonly string[];
+  /** What a feature is, for a person. */
+  describe(feature: string): string;
+}
+
+export interface DecideInput {
+  readonly tenant: string;
+  readonly trigger: DecisionRecord["trigger"];
+  readonly decisionId: string;
+  readonly order: Order;
+  readonly features: FeatureVector;
+  readonly featureVectorId: string;
+  readonly selection: ModelSelection;
+  readonly explain: boolean;
+  readonly asOf: number;
+  readonly decidedAt: number;
+}
+
+interface Scored {
+  readonly model: ServingModel | null;
+  readonly rawScore: number | null;
+  readonly score: number;
+  readonly outcome: FraudOutcome;
+  readonly reasons: ReasonCode[];
+  readonly degraded: DegradedFlag[];
+}
+
+/** From vector to decision record. The model answers if there is one for these features; the stated rule set otherwise, flagged. */
+export async function decide(service: FraudFeatures, input: DecideInput): Promise<DecisionRecord> {
+  const scored = (await scoredByModel(service, input)) ?? scoredByRules(service, input, []);
+  const { features, order } = input;
+  return {
+    v: 1,
+    decisionId: input.decisionId,
+    tenant: input.tenant,
+    kind: "fraud",
+    trigger: input.trigger,
+    orderId: order.orderId,
+    subject: order.customerId,
+    model: scored.model?.name ?? null,
+    modelVersion: scored.model?.version ?? null,
+    arm: input.selection.arm,
+    epoch: input.selection.epoch,
+    featureService: { name: features.service.name, hash: features.service.hash },
+    featureVectorId: input.featureVectorId,
+    vector: Array.from(features.vector, (value) => (Number.isNaN(value) ? null : value)),
+    watermarks: [...features.watermarks],
+    asOf: input.asOf,
+    rawScore: scored.rawScore,
+    score: scored.score,
+    outcome: scored.outcome,
+    reasons: scored.reasons,
+    degraded: [...new Set([...input.selection.degraded, ...features.degraded, ...scored.degraded])],
+    decidedAt: input.decidedAt,
+  };
+}
+
+export function outcomeOf(score: number, policy: FraudPolicy): FraudOutcome {
+  return score >= policy.declineAt ? "decline" : score >= policy.reviewAt ? "review" : "approve";
+}
+
+async function scoredByModel(service: FraudFeatures, input: DecideInput): Promise<Scored | null> {
+  const { model } = input.selection;
+  if (!model) return null;
+  if (model.featureService.hash !== service.hash) return scoredByRules(service, input, ["feature-set-unknown"]);
+  let score: number;
+  try {
+    score = await model.score(input.features.vector);
+  } catch {
+    return scoredByRules(service, input, ["engine-failed"]);
+  }
+  if (!(score >= 0 && score <= 1)) return scoredByRules(service, input, ["engine-failed"]);
+  const outcome = outcomeOf(score, model.policy ?? RULES_POLICY);
+  if (outcome === "approve" && !input.explain)
+    return { model, rawScore: null, score, outcome, reasons: [], degraded: [] };
+  if (!model.explain) return { model, rawScore: null, score, outcome, reasons: [], degraded: ["explanation-missing"] };
+  const contributions = model.explain(input.features.vector);
+  const reasons = reasonsOf(service, input.features.vector, contributions);
+  return { model, rawScore: contributions.raw[0] ?? null, score, outcome, reasons, degraded: [] };
+}
+
+function scoredByRules(service: FraudFeatures, input: DecideInput, degraded: DegradedFlag[]): Scored {
+  const { vector } = input.features;
+  const { rawScore, score, reasons } = scoreByRules((feature) => vector[service.indexOf(feature)] ?? Number.NaN);
+  return { model: null, rawScore, score, outcome: outcomeOf(score, RULES_POLICY), reasons, degraded };
+}
+
+/** The largest attributions by size, then the sum of all others, so that base and reasons together are the raw score. */
+function reasonsOf(service: FraudFeatures, vector: Float32Array, contributions: Contributions): ReasonCode[] {
+  const base = contributions.base[0] ?? 0;
+  const order = Array.from({ length: contributions.features }, (_, index) => index)
+    .filter((index) => contributions.values[index] !== 0)
+    .toSorted((a, b) => Math.abs(contributions.values[b] ?? 0) - Math.abs(contributions.values[a] ?? 0));
+  const reasons: ReasonCode[] = order.slice(0, MAX_REASONS).map((index) => {
+    const code = service.names[index] ?? `feature_${index}`;
+    const value = vector[index] ?? Number.NaN;
+    return {
+      code,
+      value: Number.isNaN(value) ? null : value,
+      contribution: contributions.values[index] ?? 0,
+      text: service.describe(code),
+    };
+  });
+  const rest = order.slice(MAX_REASONS).reduce((sum, index) => sum + (contributions.values[index] ?? 0), 0);
+  if (order.length > MAX_REASONS)
+    reasons.push({ code: "other", value: null, contribution: rest, text: "All other features" });
+  reasons.push({ code: "base", value: null, contribution: base, text: "Where every score starts" });
+  return reasons;
+}

@@ -1,0 +1,56 @@
+import { type Manifest } from "../../models/contract/manifest.ts";
+import type { ErrorCode } from "../../models/contract/errors.ts";
+import { err, ok, type Result } from "../../models/result.ts";
+import { type ModelStore, versionOf } from "../adapters/model-store.ts";
+
+export interface PublishDeps {
+  readonly store: ModelStore;
+  /** Whether this deployment has the feature service the model is pinned to; null service hashes never match. */
+  readonly knowsFeatureService: (name: string, hash: string) => boolean;
+  /** Loads the model and scores its golden vectors; the reason when it must not serve. */
+  readonly prove: (tenant: string, manifest: Manifest, model: Uint8Array) => Promise<Result<null, string>>;
+  readonly register: (tenant: string, manifest: Manifest, by: string) => Promise<void>;
+}
+
+export interface PublishError {
+  readonly code: Extract<ErrorCode, "manifest-refused" | "model-refused" | "artifact-exists" | "feature-set-unknown">;
+  readonly detail: string;
+}
+
+/** The file every engine loads. */
+export const MODEL_FILE = "model.onnx";
+
+/**
+ * Publishes a version whose files are stored already: the manifest must be what its version says, describe the files that are
+ * there byte for byte, be pinned to a known feature service, and the model must reproduce its golden vectors. Then, and only
+ * then, the manifest is written and the version registered. Repeating it after a crash at any point gives the same result.
+ */
+export async function publishVersion(
+  deps: PublishDeps,
+  request: { tenant: string; name: string; manifest: Manifest; by: string },
+): Promise<Result<{ created: boolean }, PublishError>> {
+  const { tenant, manifest } = request;
+  const refuse = (code: PublishError["code"], detail: string): Result<never, PublishError> => err({ code, detail });
+  if (manifest.name !== request.name) return refuse("manifest-refused", `the manifest is of model ${manifest.name}`);
+  const version = versionOf(manifest);
+  if (version !== manifest.version) return refuse("manifest-refused", `the content hashes to ${version}`);
+  if (!deps.knowsFeatureService(manifest.featureService.name, manifest.featureService.hash)) {
+    return refuse("feature-set-unknown", `${manifest.featureService.name} with hash ${manifest.featureService.hash}`);
+  }
+  const place = { tenant, name: manifest.name, version };
+  let model: Uint8Array | null = null;
+  for (const file of manifest.files) {
+    const bytes = await deps.store.readFile(place, file.path, file.sha256);
+    if (!bytes.ok) return refuse("manifest-refused", bytes.error.reason);
+    if (bytes.value.byteLength !== file.bytes)
+      return refuse("manifest-refused", `${file.path} has ${bytes.value.byteLength} bytes`);
+    if (file.path === MODEL_FILE) model = bytes.value;
+  }
+  if (!model) return refuse("manifest-refused", `${MODEL_FILE} is not among the files`);
+  const proven = await deps.prove(tenant, manifest, model);
+  if (!proven.ok) return refuse("model-refused", proven.error);
+  const written = await deps.store.putManifest(tenant, manifest);
+  if (written === "conflict") return refuse("artifact-exists", "another manifest is stored for this version");
+  await deps.register(tenant, manifest, request.by);
+  return ok({ created: written === "created" });
+}

@@ -1,0 +1,198 @@
+import type { DrizzleD1Database } from "drizzle-orm/d1";
+import type { Hono } from "hono";
+import { listModelRows, recordRouting, routingHistoryOf, versionsOf } from "../../d1/queries/registry.ts";
+import {
+  getManifest,
+  getModel,
+  getModelFile,
+  getRoutingHistory,
+  listModels,
+  promoteModel,
+  publishVersion as publishVersionRoute,
+  putModelFile,
+  rebuildRegistry as rebuildRegistryRoute,
+  rollbackModel,
+  type RoutingRecord,
+} from "../../models/contract/api/models.ts";
+import type { Event } from "../../models/contract/events.ts";
+import type { RoutingAnswer } from "../../durable-objects/model-routing.ts";
+import type { ModelStore } from "../adapters/model-store.ts";
+import { Failure } from "../http/failure.ts";
+import { type HttpDeps, mount } from "../http/mount.ts";
+import type { RequestContext } from "../http/request-context.ts";
+import { type PublishDeps, publishVersion } from "./publish-version.ts";
+import { rebuildRegistry } from "./rebuild-registry.ts";
+
+/** The routing record of each model: one writer, the truth about what serves. */
+export interface Routing {
+  record(tenant: string, model: string): Promise<RoutingRecord | null>;
+  promote(tenant: string, model: string, version: string, by: string): Promise<RoutingAnswer>;
+  rollBack(tenant: string, model: string, by: string): Promise<RoutingAnswer>;
+  /** Writes the cold-start copy; what it fails to write is corrected by the next change and by revalidation. */
+  writeCopy(tenant: string, record: RoutingRecord): Promise<void>;
+}
+
+export interface RegistryDeps extends PublishDeps {
+  readonly db: DrizzleD1Database;
+  readonly store: ModelStore;
+  readonly routing: Routing;
+  readonly send: (events: readonly Event<"ml.model.promoted.v1">[]) => Promise<void>;
+}
+
+export function mountRegistry(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: RegistryDeps): void {
+  mountReading(app, http, deps);
+  mountPublishing(app, http, deps);
+  mountPromotion(app, http, deps);
+}
+
+function mountReading(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: RegistryDeps): void {
+  mount(app, http, listModels, async (_input, { identity }) => {
+    const rows = await listModelRows(deps.db, identity.tenant);
+    const models = await Promise.all(
+      rows.map(async (row) => ({ ...row, routing: await deps.routing.record(identity.tenant, row.name) })),
+    );
+    return Response.json({ models });
+  });
+
+  mount(app, http, getModel, async ({ params }, { identity }) => {
+    const versions = await versionsOf(deps.db, identity.tenant, params.name);
+    const kind = versions[0]?.kind;
+    if (kind === undefined) return new Failure("model-not-found");
+    return Response.json({
+      name: params.name,
+      kind,
+      routing: await deps.routing.record(identity.tenant, params.name),
+      versions,
+    });
+  });
+
+  mount(app, http, getManifest, async ({ params }, { identity }) => {
+    const manifest = await deps.store.manifest({ tenant: identity.tenant, ...params });
+    if (manifest.ok) return Response.json(manifest.value);
+    return new Failure("version-not-found", { reason: manifest.error.reason });
+  });
+
+  mount(app, http, getModelFile, async ({ params: { path, ...version } }, { identity }) => {
+    const body = await deps.store.stream({ tenant: identity.tenant, ...version }, path);
+    return body
+      ? new Response(body, { headers: { "content-type": "application/octet-stream" } })
+      : new Failure("version-not-found");
+  });
+
+  mount(app, http, getRoutingHistory, async ({ params, query }, { identity }) => {
+    const at = query.at === undefined ? null : Date.parse(query.at);
+    const history = await routingHistoryOf(deps.db, identity.tenant, params.name, at);
+    return history.length === 0 ? new Failure("model-not-found") : Response.json({ history });
+  });
+}
+
+function mountPublishing(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: RegistryDeps): void {
+  mount(app, http, putModelFile, async ({ params: { path, ...version }, query, body }, { identity }) => {
+    let stored: "created" | "same" | "conflict";
+    try {
+      stored = await deps.store.putFile({ tenant: identity.tenant, ...version }, path, body, query.sha256);
+    } catch (error) {
+      return new Failure("manifest-refused", { detail: "The bytes do not have this SHA-256.", reason: String(error) });
+    }
+    if (stored === "conflict") return new Failure("artifact-exists");
+    return Response.json({ path, bytes: body.byteLength, created: stored === "created" });
+  });
+
+  mount(app, http, publishVersionRoute, async ({ params, body }, { identity }) => {
+    const request = { tenant: identity.tenant, name: params.name, manifest: body, by: identity.subject };
+    const published = await publishVersion(deps, request);
+    if (!published.ok) return new Failure(published.error.code, { detail: published.error.detail });
+    const versions = await versionsOf(deps.db, identity.tenant, params.name);
+    const summary = versions.find((entry) => entry.version === body.version);
+    if (!summary)
+      return new Failure("internal", { reason: "the version is not in the registry after its registration" });
+    return Response.json(summary, { status: published.value.created ? 201 : 200 });
+  });
+
+  mount(app, http, rebuildRegistryRoute, async (_input, { identity }) => {
+    const report = await rebuildRegistry(
+      {
+        store: deps.store,
+        register: deps.register,
+        routing: (tenant, model) => deps.routing.record(tenant, model),
+        recordRouting: (tenant, record) => recordRouting(deps.db, { tenant, record, previous: null }),
+      },
+      identity.tenant,
+      identity.subject,
+    );
+    return Response.json(report);
+  });
+}
+
+function mountPromotion(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: RegistryDeps): void {
+  mount(app, http, promoteModel, async ({ params, body }, context) => {
+    const { tenant, subject } = context.identity;
+    const place = { tenant, name: params.name, version: body.version };
+    const manifest = await deps.store.manifest(place);
+    if (!manifest.ok) {
+      if (manifest.error.kind === "missing") return new Failure("version-not-found");
+      return new Failure("model-refused", { detail: manifest.error.reason });
+    }
+    const model = await deps.store.readFile(place, "model.onnx", fileHash(manifest.value.files));
+    if (!model.ok) return new Failure("model-refused", { detail: model.error.reason });
+    const proven = await deps.prove(tenant, manifest.value, model.value);
+    if (!proven.ok) return new Failure("model-refused", { detail: proven.error });
+    const answer = await deps.routing.promote(tenant, params.name, body.version, subject);
+    return await routingResponse(deps, context, answer);
+  });
+
+  mount(app, http, rollbackModel, async ({ params }, context) => {
+    const { tenant, subject } = context.identity;
+    if ((await deps.routing.record(tenant, params.name)) === null) return new Failure("model-not-found");
+    return await routingResponse(deps, context, await deps.routing.rollBack(tenant, params.name, subject));
+  });
+}
+
+/** The pointer has moved already; its copies and its history follow, and the promotion is announced once. */
+async function routingResponse(
+  deps: RegistryDeps,
+  context: RequestContext,
+  answer: RoutingAnswer,
+): Promise<Response | Failure> {
+  if ("error" in answer) return new Failure(answer.error);
+  const { tenant } = context.identity;
+  const { record, previous } = answer;
+  if (answer.changed) {
+    await Promise.all([
+      deps.routing.writeCopy(tenant, record),
+      recordRouting(deps.db, { tenant, record, previous }),
+      announce(deps, tenant, record, previous),
+    ]);
+  }
+  return Response.json(record);
+}
+
+async function announce(
+  deps: RegistryDeps,
+  tenant: string,
+  record: RoutingRecord,
+  previous: string | null,
+): Promise<void> {
+  if (record.serving === null || record.reason === null) return;
+  const data = {
+    model: record.model,
+    version: record.serving,
+    previousVersion: previous,
+    epoch: record.epoch,
+    reason: record.reason,
+  };
+  await deps.send([
+    {
+      specversion: "1.0",
+      id: `${record.model}-${record.epoch}`,
+      source: `/edgewise/${tenant}/models`,
+      time: new Date(record.changedAt).toISOString(),
+      type: "ml.model.promoted.v1",
+      data,
+    },
+  ]);
+}
+
+function fileHash(files: readonly { path: string; sha256: string }[]): string {
+  return files.find((file) => file.path === "model.onnx")?.sha256 ?? "";
+}
