@@ -27,11 +27,14 @@ const READERS: Readonly<Record<string, { size: number; read: (buffer: ArrayBuffe
   b1: { size: 1, read: (buffer) => new Uint8Array(buffer) },
 };
 
-/**
- * The array as a matrix: a vector is one row per element, more dimensions than two are flattened into the row.
- * @throws MatrixError
- */
-export function readNpy(bytes: Uint8Array): Matrix {
+/** Numbers as float64, so that nothing of a float64 or 32-bit integer file is lost; row-major whatever the file's order. */
+export interface NpyArray {
+  readonly data: Float64Array;
+  readonly shape: readonly number[];
+}
+
+/** @throws MatrixError */
+export function readNpyArray(bytes: Uint8Array): NpyArray {
   const { descr, fortran, shape, dataStart } = readHeader(bytes);
   const type = READERS[descr.slice(1)];
   if (!type || descr.startsWith(">") || endianness() !== "LE") {
@@ -48,18 +51,24 @@ export function readNpy(bytes: Uint8Array): Matrix {
   if (fortran && shape.length > 2) {
     throw new MatrixError("the .npy array is in Fortran order; save np.ascontiguousarray(array)");
   }
-  const rows = shape[0] ?? 1;
-  const width = rows === 0 ? 0 : count / rows;
-  if (count === 0) throw new MatrixError("the .npy array is empty");
-  const data = type.read(new Uint8Array(bytes.subarray(dataStart)).buffer);
-  const values = new Float32Array(count);
-  if (!fortran || width === 1) for (let i = 0; i < count; i++) values[i] = Number(data[i]);
-  else {
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < width; column++) values[row * width + column] = Number(data[column * rows + row]);
-    }
+  const stored = type.read(new Uint8Array(bytes.subarray(dataStart)).buffer);
+  const [rows = 1, width = 1] = fortran ? shape : [count, 1];
+  const data = new Float64Array(count);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < width; column++) data[row * width + column] = Number(stored[column * rows + row]);
   }
-  return { values, rows, width, columns: null };
+  return { data, shape };
+}
+
+/**
+ * The array as a matrix: a vector is one row per element, more dimensions than two are flattened into the row.
+ * @throws MatrixError
+ */
+export function readNpy(bytes: Uint8Array): Matrix {
+  const { data, shape } = readNpyArray(bytes);
+  if (data.length === 0) throw new MatrixError("the .npy array is empty");
+  const rows = shape[0] ?? 1;
+  return { values: Float32Array.from(data), rows, width: data.length / rows, columns: null };
 }
 
 function readHeader(bytes: Uint8Array): Header {
