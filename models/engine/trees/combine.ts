@@ -1,0 +1,109 @@
+/**
+ * From the leaves of one row to its scores: aggregation, base values and post-transform, in the order and precision in
+ * which ONNX Runtime does them (float32 sums over the trees in file order; doubles where the input is double).
+ */
+import { postTransform, probit } from "../post-transform.ts";
+import type { Ensemble } from "./ensemble.ts";
+
+/** Turns accumulated scores into `width` outputs at `out[to]`. */
+export interface Combiner {
+  readonly width: number;
+  /** Forgets the row before. */
+  readonly begin: () => void;
+  /** Adds the leaf at an ensemble's node. */
+  readonly add: (node: number) => void;
+  readonly end: (out: Float32Array, to: number) => void;
+}
+
+export interface ClassifierFields {
+  /** Leaves name one class only: the classifier is binary and gives the score of one side. */
+  readonly singleClass: boolean;
+  readonly allPositive: boolean;
+}
+
+export function combiner(ensemble: Ensemble, double: boolean, classifier: ClassifierFields | null): Combiner {
+  const { targets, aggregate, weightStart, weightTarget, weight } = ensemble;
+  const scores = double ? new Float64Array(targets) : new Float32Array(targets);
+  const scored = new Uint8Array(targets);
+  const write = (to: number, value: number): void => {
+    const before = scores[to] ?? 0;
+    const first = scored[to] === 0;
+    if (aggregate === "MIN") scores[to] = first || value < before ? value : before;
+    else if (aggregate === "MAX") scores[to] = first || value > before ? value : before;
+    else scores[to] = before + value;
+    scored[to] = 1;
+  };
+  const finish = classifier === null ? regression(ensemble) : classification(ensemble, classifier);
+  return {
+    width: classifier === null ? targets : Math.max(2, targets),
+    begin: () => {
+      scores.fill(0);
+      scored.fill(0);
+    },
+    add: (node) => {
+      const end = targets === 1 ? (weightStart[node] ?? 0) + 1 : (weightStart[node + 1] ?? 0);
+      for (let at = weightStart[node] ?? 0; at < end; at++) write(weightTarget[at] ?? 0, weight[at] ?? 0);
+    },
+    end: (out, to) => finish(scores, scored, out, to),
+  };
+}
+
+type Scores = Float32Array | Float64Array;
+type Finish = (scores: Scores, scored: Uint8Array, out: Float32Array, to: number) => void;
+
+/**
+ * Scores of a regressor. Of several targets, one that no leaf of the row names gives 0, without its base value; of one
+ * target, only the probit transform is applied. Both as ONNX Runtime has it.
+ */
+export function regression(ensemble: Ensemble): Finish {
+  const { targets, aggregate, base, transform, roots } = ensemble;
+  const useBase = base.length === targets;
+  return (scores, scored, out, to) => {
+    for (let target = 0; target < targets; target++) {
+      if (aggregate === "AVERAGE") scores[target] = (scores[target] ?? 0) / roots.length;
+      if (useBase) scores[target] = (scores[target] ?? 0) + (base[target] ?? 0);
+      out[to + target] = targets === 1 || scored[target] === 1 ? (scores[target] ?? 0) : 0;
+    }
+    if (targets > 1) postTransform(out, to, targets, transform);
+    else if (transform === "PROBIT") out[to] = probit(out[to] ?? 0);
+  };
+}
+
+/** Scores of a classifier, with ONNX Runtime's reading of binary models whose leaves name one class. */
+function classification(ensemble: Ensemble, fields: ClassifierFields): Finish {
+  const { targets, base, transform } = ensemble;
+  if (targets > 2)
+    return (scores, _scored, out, to) => {
+      for (let target = 0; target < targets; target++) {
+        if (base.length > 0) scores[target] = (scores[target] ?? 0) + (base[target] ?? 0);
+        out[to + target] = scores[target] ?? 0;
+      }
+      postTransform(out, to, targets, transform);
+    };
+  return (scores, scored, out, to) => {
+    const [first, second] = [scored[0] === 1, scored[1] === 1];
+    if (base.length === 2 && second) {
+      // The first base value is not used, and the second class is taken for the opposite of the first.
+      scores[1] = (base[1] ?? 0) + (scores[0] ?? 0);
+      scores[0] = -(scores[1] ?? 0);
+    } else if (base.length > 0) scores[0] = (scores[0] ?? 0) + (base[0] ?? 0);
+    // A class that no leaf of the row names counts as 0, whatever its base value.
+    out[to] = first ? (scores[0] ?? 0) : 0;
+    out[to + 1] = second ? (scores[1] ?? 0) : 0;
+    if (base.length === 2 || second) postTransform(out, to, 2, transform);
+    else oneScore(out, to, ensemble, fields);
+  };
+}
+
+/** Two outputs where `out[to]` holds the only score there is. */
+function oneScore(out: Float32Array, to: number, { transform, base }: Ensemble, fields: ClassifierFields): void {
+  const score = out[to] ?? 0;
+  if (transform === "PROBIT") out[to] = probit(score);
+  // ONNX Runtime leaves the second output unwritten here, and after a probit.
+  else if (fields.singleClass || base.length === 0) {
+    const complement = fields.singleClass && fields.allPositive && transform !== "LOGISTIC";
+    out[to] = complement ? 1 - score : -score;
+    out[to + 1] = score;
+    if (transform === "LOGISTIC") postTransform(out, to, 2, transform);
+  }
+}

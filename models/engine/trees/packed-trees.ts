@@ -1,0 +1,200 @@
+/**
+ * The fast form of an ensemble: 8 bytes per node, a float32 threshold and a word of two 16-bit numbers (slot of the row to
+ * compare, and the left child within the tree; the right child follows it). A row goes left unless its slot exceeds the
+ * threshold. Every comparison becomes that one:
+ *
+ * - `x < t` is `x <= the float32 below t`; `>=` and `>` swap the children.
+ * - A prepared row holds its features twice, then -infinity: first as they are (a missing value compares false, so it goes
+ *   right), then with -infinity for a missing value (it goes left). A node reads the copy that sends missing values its way.
+ * - A leaf compares the last slot (-infinity, always left) and is its own left child, so a walk of fixed length needs no
+ *   test for leaves. The leaf's value (or its position in a table) stands where the threshold would.
+ *
+ * Nodes of a tree are in breadth-first order: the levels that every row visits share cache lines.
+ */
+import { type Ensemble, Mode } from "./ensemble.ts";
+
+/** A tree has at most this many nodes and a row this many slots, to fit 16 bits. */
+const WORD = 65_536;
+
+/** Trees walked together by the kernels; the table is padded to a multiple of it with empty trees. */
+export const GROUP = 8;
+
+export interface PackedTrees {
+  /** Pairs of words: threshold or leaf payload (float32 bits), slot << 16 | left child. */
+  readonly words: Uint32Array;
+  /** Per tree: its first node, and the shortest and longest path to a leaf; padded with one-leaf trees to a whole group. */
+  readonly first: Int32Array;
+  readonly shortest: Int32Array;
+  readonly longest: Int32Array;
+  readonly trees: number;
+  /** Columns of the ensemble's input. */
+  readonly features: number;
+  /** Floats of a prepared row. */
+  readonly slots: number;
+  /** Some node sends missing values left, so that prepared rows need the second copy. */
+  readonly twoCopies: boolean;
+  /** Node of the ensemble at each packed position. */
+  readonly origin: Int32Array;
+  /** Payloads are positions in the ensemble's nodes rather than values. */
+  readonly indexed: boolean;
+}
+
+/** null where the ensemble does not fit this form. */
+export function packTrees(ensemble: Ensemble, features: number): PackedTrees | null {
+  const { roots, mode } = ensemble;
+  const slots = 2 * features + 1;
+  if (ensemble.shared || slots > WORD) return null;
+  const indexed = !hasSingleValues(ensemble);
+  const trees = roots.length;
+  const padded = Math.ceil(trees / GROUP) * GROUP;
+  const first = new Int32Array(padded);
+  const shortest = new Int32Array(padded);
+  const longest = new Int32Array(padded);
+  const origin: Int32Array = new Int32Array(mode.length);
+  const words = new Uint32Array(2 * (mode.length + 1));
+  const floats = new Float32Array(words.buffer);
+  let twoCopies = false;
+  let end = 0;
+  for (let tree = 0; tree < trees; tree++) {
+    const start = end;
+    first[tree] = start;
+    origin[end++] = roots[tree] ?? 0;
+    let levelEnd = end;
+    let depth = 0;
+    let shallow = -1;
+    // `at` runs breadth-first over the nodes placed so far; each split places its two children.
+    for (let at = start; at < end; at++) {
+      if (at === levelEnd) {
+        levelEnd = end;
+        depth++;
+      }
+      const node = origin[at] ?? 0;
+      if (mode[node] === Mode.LEAF) {
+        if (shallow < 0) shallow = depth;
+        words[2 * at + 1] = ((slots - 1) << 16) | (at - start);
+        if (indexed) words[2 * at] = node;
+        else floats[2 * at] = ensemble.weight[ensemble.weightStart[node] ?? 0] ?? 0;
+        continue;
+      }
+      const split = normalised(ensemble, node);
+      if (split === null) return null;
+      if (split.missingLeft) twoCopies = true;
+      const slot = (ensemble.feature[node] ?? 0) + (split.missingLeft ? features : 0);
+      floats[2 * at] = split.threshold;
+      words[2 * at + 1] = (slot << 16) | (end - start);
+      origin[end++] = split.left;
+      origin[end++] = split.right;
+      if (end - start > WORD) return null;
+    }
+    shortest[tree] = Math.max(0, shallow);
+    longest[tree] = depth;
+  }
+  // The empty tree that pads the table: one leaf of value 0.
+  words[2 * end + 1] = (slots - 1) << 16;
+  first.fill(end, trees);
+  return {
+    words: words.subarray(0, 2 * (end + 1)),
+    first,
+    shortest,
+    longest,
+    trees,
+    features,
+    slots,
+    twoCopies,
+    origin: origin.subarray(0, end),
+    indexed,
+  };
+}
+
+/** One float32 weight per leaf of a single target: the value itself can stand in the node. */
+function hasSingleValues({ targets, weight, weightStart, mode }: Ensemble): boolean {
+  if (targets !== 1) return false;
+  for (let node = 0; node < mode.length; node++)
+    if (mode[node] === Mode.LEAF) {
+      const value = weight[weightStart[node] ?? 0] ?? 0;
+      // NaN would break the comparison that keeps a walk in its leaf.
+      if (Math.fround(value) !== value) return false;
+    }
+  return true;
+}
+
+interface Split {
+  /** Left where the slot is ≤ this. */
+  readonly threshold: number;
+  readonly left: number;
+  readonly right: number;
+  readonly missingLeft: boolean;
+}
+
+const SWAPPED: ReadonlySet<number> = new Set([Mode.GTE, Mode.GT]);
+const STRICT: ReadonlySet<number> = new Set([Mode.LT, Mode.GTE]);
+
+/** The split as "left where ≤"; null for comparisons that are no order, and for thresholds that float32 does not hold. */
+function normalised(ensemble: Ensemble, node: number): Split | null {
+  const mode = ensemble.mode[node] ?? 0;
+  const threshold = ensemble.threshold[node] ?? 0;
+  const missingTrue = ensemble.missingTrue[node] === 1;
+  if (mode > Mode.GT || Number.isNaN(threshold)) return null;
+  if (Math.fround(threshold) !== threshold) return null;
+  const bound = STRICT.has(mode) ? float32Below(threshold) : threshold;
+  // Nothing is below -infinity: such a split has no float32 bound.
+  if (Number.isNaN(bound)) return null;
+  const [whenTrue, whenFalse] = [ensemble.whenTrue[node] ?? 0, ensemble.whenFalse[node] ?? 0];
+  return SWAPPED.has(mode)
+    ? { threshold: bound, left: whenFalse, right: whenTrue, missingLeft: !missingTrue }
+    : { threshold: bound, left: whenTrue, right: whenFalse, missingLeft: missingTrue };
+}
+
+const BITS = new Int32Array(1);
+const FLOAT = new Float32Array(BITS.buffer);
+
+/** The largest float32 below `x`; NaN below -infinity. */
+function float32Below(x: number): number {
+  if (x === Number.NEGATIVE_INFINITY) return Number.NaN;
+  FLOAT[0] = x === 0 ? 0 : x;
+  const bits = BITS[0] ?? 0;
+  // Of zero: the smallest negative denormal. Otherwise one step towards -infinity in the ordered bits.
+  BITS[0] = x === 0 ? -0x7fff_ffff : x > 0 ? bits - 1 : bits + 1;
+  return FLOAT[0] ?? 0;
+}
+
+/** Writes `rows` prepared rows to `out`. */
+export function prepareRows(
+  trees: PackedTrees,
+  x: ArrayLike<number>,
+  from: number,
+  rows: number,
+  out: Float32Array,
+): void {
+  const { features, slots } = trees;
+  for (let row = 0; row < rows; row++) {
+    const source = from + row * features;
+    const target = row * slots;
+    for (let feature = 0; feature < features; feature++) {
+      const value = x[source + feature] ?? 0;
+      out[target + feature] = value;
+      out[target + features + feature] = Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
+    }
+    out[target + slots - 1] = Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** Packed position of the leaf that a prepared row reaches in one tree. */
+export function leafOf(
+  trees: PackedTrees,
+  floats: Float32Array,
+  tree: number,
+  row: Float32Array,
+  from: number,
+): number {
+  const { words, first } = trees;
+  const start = first[tree] ?? 0;
+  let node = start;
+  for (;;) {
+    const word = words[2 * node + 1] ?? 0;
+    const left = start + (word & 0xffff);
+    if (left === node) return node;
+    // A slot that is NaN compares false, so it goes right.
+    node = (row[from + (word >>> 16)] ?? 0) <= (floats[2 * node] ?? 0) ? left : left + 1;
+  }
+}
