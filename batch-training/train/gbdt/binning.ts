@@ -20,55 +20,63 @@ const MAX_FLOAT = 3.4028234663852886e38;
  * @returns at most maxBins - 1 ascending edges
  */
 export function findEdges(sorted: Float32Array, maxBins: number): Float32Array {
-  const { values, counts } = distinctValues(sorted);
-  if (values.length <= maxBins) {
-    const edges = new Float32Array(Math.max(0, values.length - 1));
-    for (let i = 0; i < edges.length; i++) edges[i] = edgeBetween(values[i] ?? 0, values[i + 1] ?? 0);
-    return edges;
-  }
-  return greedyEdges(values, counts, sorted.length, maxBins);
+  const few = distinctValues(sorted, maxBins);
+  if (few === null) return greedyEdges(sorted, maxBins);
+  const edges = new Float32Array(Math.max(0, few.length - 1));
+  for (let i = 0; i < edges.length; i++) edges[i] = edgeBetween(few[i] ?? 0, few[i + 1] ?? 0);
+  return edges;
 }
 
-function distinctValues(sorted: Float32Array): { values: number[]; counts: number[] } {
+/** Null where there are more than `limit`. -0 and 0 sort as neighbours and compare equal: one value. */
+function distinctValues(sorted: Float32Array, limit: number): number[] | null {
   const values: number[] = [];
-  const counts: number[] = [];
-  for (let i = 0; i < sorted.length;) {
-    const value = sorted[i] ?? 0;
-    let next = i + 1;
-    while (next < sorted.length && sorted[next] === value) next++;
-    // -0 and 0 compare equal and sort as neighbours: one value.
-    values.push(value);
-    counts.push(next - i);
-    i = next;
+  for (let i = 0; i < sorted.length; i = runEnd(sorted, i)) {
+    if (values.length === limit) return null;
+    values.push(sorted[i] ?? 0);
   }
-  return { values, counts };
+  return values;
+}
+
+/** Place after the run of equal values that begins at `i`. */
+function runEnd(sorted: Float32Array, i: number): number {
+  const value = sorted[i];
+  let end = i + 1;
+  while (end < sorted.length && sorted[end] === value) end++;
+  return end;
 }
 
 /** A value as frequent as an average bin gets its own; the others are packed to equal counts. */
-function greedyEdges(values: number[], counts: number[], total: number, maxBins: number): Float32Array {
-  const frequent = counts.map((count) => count >= total / maxBins);
+function greedyEdges(sorted: Float32Array, maxBins: number): Float32Array {
+  const frequentCount = sorted.length / maxBins;
   let binsLeft = maxBins;
-  let rowsLeft = total;
-  for (const [i, count] of counts.entries()) {
-    if (!frequent[i]) continue;
+  let rowsLeft = sorted.length;
+  for (let i = 0, end = 0; i < sorted.length; i = end) {
+    end = runEnd(sorted, i);
+    if (end - i < frequentCount) continue;
     binsLeft--;
-    rowsLeft -= count;
+    rowsLeft -= end - i;
   }
   let target = rowsLeft / Math.max(1, binsLeft);
   const edges: number[] = [];
   let inBin = 0;
-  for (let i = 0; i < values.length - 1 && edges.length < maxBins - 1; i++) {
-    const count = counts[i] ?? 0;
-    if (!frequent[i]) rowsLeft -= count;
+  let end = runEnd(sorted, 0);
+  for (let i = 0; end < sorted.length && edges.length < maxBins - 1;) {
+    const count = end - i;
+    const nextEnd = runEnd(sorted, end);
+    const frequent = count >= frequentCount;
+    if (!frequent) rowsLeft -= count;
     inBin += count;
-    const full = inBin >= target || (frequent[i + 1] && inBin >= Math.max(1, target / 2));
-    if (!frequent[i] && !full) continue;
-    edges.push(edgeBetween(values[i] ?? 0, values[i + 1] ?? 0));
-    inBin = 0;
-    if (!frequent[i]) {
-      binsLeft--;
-      target = rowsLeft / Math.max(1, binsLeft);
+    const nextFrequent = nextEnd - end >= frequentCount;
+    if (frequent || inBin >= target || (nextFrequent && inBin >= Math.max(1, target / 2))) {
+      edges.push(edgeBetween(sorted[i] ?? 0, sorted[end] ?? 0));
+      inBin = 0;
+      if (!frequent) {
+        binsLeft--;
+        target = rowsLeft / Math.max(1, binsLeft);
+      }
     }
+    i = end;
+    end = nextEnd;
   }
   return Float32Array.from(edges);
 }

@@ -14,7 +14,7 @@ export async function buildKernel(output: string): Promise<void> {
   const { main } = await import("assemblyscript/asc");
   const source = join(import.meta.dirname, "kernel.as.ts");
   const { error } = await main([source, "--outFile", output, ...OPTIONS]);
-  if (error) throw new Error(`the kernel does not compile: ${error.message}`);
+  if (error) throw new Error(`the kernel does not compile: ${error.message}; run asc on it to see where`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildKernel(join(import.meta.dirname, "kernel.wasm"));

@@ -1,5 +1,13 @@
 import { findEdges, sampleColumn, storeEdges } from "./binning.ts";
-import { BLOCK_BYTES, BLOCK_FEATURES, FEATURE_BYTES, instantiateKernel, type Kernel } from "./kernel.ts";
+import {
+  BLOCK_BYTES,
+  BLOCK_FEATURES,
+  FEATURE_BYTES,
+  GATHER_BLOCKS,
+  GATHER_BYTES,
+  instantiateKernel,
+  type Kernel,
+} from "./kernel.ts";
 import { CHUNK_ROWS, type Layout, RESULT_BYTES } from "./layout.ts";
 import { ARGUMENTS } from "./team.ts";
 
@@ -12,11 +20,11 @@ export const COMMAND = {
   bin: 1,
   /** task = block * parts + part. Arguments: parts. */
   pack: 2,
-  /** task = block * parts + part. Arguments: rows offset (0: all rows), count, slot, parts, output. */
+  /** task = part of the rows. Arguments: rows offset (0: all rows), count, slot, parts, output. */
   histogram: 3,
-  /** task = block. Arguments as above, then slot of the sibling + 1 (0: none). */
+  /** task = group of blocks. Arguments as above, then slot of the sibling + 1 (0: none), groups. */
   find: 4,
-  /** `histogram` and `find` of one block in one task. */
+  /** task = group of blocks: its histogram from all rows, then `find`. Arguments as above, one part. */
   build: 5,
   /** task = chunk. Arguments: rows offset, count, feature. */
   partition: 6,
@@ -73,11 +81,11 @@ export class Executor {
       case COMMAND.pack:
         return this.pack(task);
       case COMMAND.histogram:
-        return this.histogram(task);
+        return this.histogram(task, 0, this.layout.blocks);
       case COMMAND.find:
         return this.find(task);
       case COMMAND.build:
-        this.histogram(task);
+        this.histogram(0, ...this.group(task));
         return this.find(task);
       case COMMAND.partition:
         return this.partition(task);
@@ -126,59 +134,62 @@ export class Executor {
       Math.min(BLOCK_FEATURES, layout.features - block * BLOCK_FEATURES),
       Math.floor((layout.trainRows * part) / parts),
       Math.floor((layout.trainRows * (part + 1)) / parts),
-      layout.blockBins + block * layout.blockStride,
+      layout.records + block * BLOCK_FEATURES,
+      layout.recordWidth,
     );
   }
 
-  /** Part 0 goes straight to the node's histogram, the others to scratch that `find` adds up. */
-  private histogram(task: number): void {
+  /** First block of a group and the one after its last. */
+  private group(task: number): [number, number] {
+    const { blocks } = this.layout;
+    const groups = this.argument(6);
+    return [Math.floor((blocks * task) / groups), Math.floor((blocks * (task + 1)) / groups)];
+  }
+
+  /** Part 0 goes straight to the node's histogram, the others to their own, which `find` adds up. */
+  private histogram(part: number, firstBlock: number, endBlock: number): void {
     const { layout, kernel } = this;
     const rows = this.argument(0);
     const count = this.argument(1);
     const parts = this.argument(3);
-    const block = Math.floor(task / parts);
-    const part = task % parts;
-    if (!this.blockUsed(block)) return;
     const begin = Math.floor((count * part) / parts);
     const end = Math.floor((count * (part + 1)) / parts);
-    const hist = this.partHistogram(this.argument(2), block, part, parts);
-    const bins = layout.blockBins + block * layout.blockStride;
-    const grads = layout.grads + this.argument(4) * layout.gradStride;
-    const countBit = this.words[layout.search / 4 + 12] ?? 0;
-    if (rows === 0) kernel.histogramRange(bins, begin, end, grads, hist, countBit);
-    else kernel.histogramRows(bins, rows + begin * 4, end - begin, grads, hist, countBit);
+    for (let block = firstBlock; block < endBlock; block += GATHER_BLOCKS) {
+      kernel.histogram(
+        layout.records + block * BLOCK_FEATURES,
+        layout.recordWidth,
+        Math.min(GATHER_BLOCKS, endBlock - block),
+        rows === 0 ? 0 : rows + begin * 4,
+        begin,
+        end - begin,
+        layout.grads + this.argument(4) * layout.gradStride,
+        this.partHistogram(this.argument(2), part) + block * BLOCK_BYTES,
+        layout.gather + this.thread * GATHER_BYTES,
+        this.words[layout.search / 4 + 12] ?? 0,
+      );
+    }
   }
 
-  partHistogram(slot: number, block: number, part: number, parts: number): number {
-    return part === 0 ? this.slotBlock(slot, block) : this.scratchBlock(block, part, parts);
+  partHistogram(slot: number, part: number): number {
+    const { layout } = this;
+    return part === 0 ? layout.histograms + slot * layout.slotBytes : layout.parts + (part - 1) * layout.slotBytes;
   }
 
-  private slotBlock(slot: number, block: number): number {
-    return this.layout.histograms + slot * this.layout.slotBytes + block * BLOCK_BYTES;
-  }
-
-  private scratchBlock(block: number, part: number, parts: number): number {
-    return this.layout.scratch + (block * (parts - 1) + part - 1) * BLOCK_BYTES;
-  }
-
-  private blockUsed(block: number): boolean {
-    const first = block * BLOCK_FEATURES;
-    const last = Math.min(first + BLOCK_FEATURES, this.layout.features);
-    for (let f = first; f < last; f++) if (this.words[this.layout.featureMask / 4 + f] === 1) return true;
-    return false;
-  }
-
-  private find(block: number): void {
+  private find(task: number): void {
     const parts = this.argument(3);
-    if (!this.blockUsed(block)) return;
-    const hist = this.slotBlock(this.argument(2), block);
-    for (let part = 1; part < parts; part++) this.kernel.addBlock(hist, this.scratchBlock(block, part, parts));
-    this.searchBlock(block, hist, 0);
     const sibling = this.argument(5);
-    if (sibling === 0) return;
-    const other = this.slotBlock(sibling - 1, block);
-    this.kernel.subtractBlock(other, hist);
-    this.searchBlock(block, other, 1);
+    const [first, end] = this.group(task);
+    for (let block = first; block < end; block++) {
+      const hist = this.partHistogram(this.argument(2), 0) + block * BLOCK_BYTES;
+      for (let part = 1; part < parts; part++) {
+        this.kernel.addBlock(hist, this.partHistogram(0, part) + block * BLOCK_BYTES);
+      }
+      this.searchBlock(block, hist, 0);
+      if (sibling === 0) continue;
+      const other = this.partHistogram(sibling - 1, 0) + block * BLOCK_BYTES;
+      this.kernel.subtractBlock(other, hist);
+      this.searchBlock(block, other, 1);
+    }
   }
 
   private searchBlock(block: number, hist: number, child: number): void {

@@ -1,5 +1,4 @@
 import { COMMAND, type Executor } from "./executor.ts";
-import { BLOCK_FEATURES, FEATURE_BYTES } from "./kernel.ts";
 import { CHUNK_ROWS, RESULT_BYTES, SPAN_ROWS } from "./layout.ts";
 import type { GbdtParameters } from "./parameters.ts";
 import type { Team } from "./team.ts";
@@ -40,8 +39,8 @@ interface Leaf {
 const ALONE_ROWS = 512;
 /** Partitions of fewer rows than this are not split into chunks. */
 const CHUNKED_PARTITION_ROWS = 32_768;
-/** Rows per part at least when one block is built by several threads. */
-const PART_ROWS = 8192;
+/** From this many rows on, threads share the rows of a node: merging their histograms is then a small part of the work. */
+const PARTED_ROWS = 16_384;
 
 export interface FixedPoint {
   readonly gradientUnit: number;
@@ -55,6 +54,8 @@ export class TreeGrower {
   private readonly team: Team;
   private readonly parameters: GbdtParameters;
   private readonly slotOwners: (Leaf | null)[];
+  /** Tasks of the phases that share out blocks. */
+  private readonly groups: number;
   private fixed: FixedPoint = { gradientUnit: 1, hessianUnit: 1, countBit: 0 };
   private output = 0;
   private leaves: Leaf[] = [];
@@ -64,6 +65,7 @@ export class TreeGrower {
     this.executor = executor;
     this.team = team;
     this.parameters = parameters;
+    this.groups = Math.min(executor.layout.blocks, executor.layout.threads);
     this.slotOwners = Array.from({ length: executor.layout.histogramSlots }, () => null);
   }
 
@@ -100,8 +102,8 @@ export class TreeGrower {
     const { executor, team } = this;
     const { layout } = executor;
     const parts = this.parts(drawn);
-    executor.setArguments(all ? 0 : layout.rows, drawn, 0, parts, this.output, 0);
-    team.run(COMMAND.histogram, layout.blocks * parts);
+    executor.setArguments(all ? 0 : layout.rows, drawn, 0, parts, this.output, 0, this.groups);
+    team.run(COMMAND.histogram, parts);
     const { g, hc } = this.rootTotals(parts);
     const bound = Number.POSITIVE_INFINITY;
     const root: Leaf = {
@@ -119,33 +121,27 @@ export class TreeGrower {
     };
     this.slotOwners[0] = root;
     this.writeRecord(0, root);
-    team.run(COMMAND.find, layout.blocks);
-    root.split = this.bestSplit(0);
+    team.run(COMMAND.find, this.groups);
+    root.split = this.mayGrow(root) ? this.bestSplit(0) : null;
     return root;
   }
 
-  /** Any used feature's cells add up to the node's totals; with several parts, over all of them. */
+  /** Any feature's cells add up to the node's totals; with several parts, over all of them. */
   private rootTotals(parts: number): { g: bigint; hc: bigint } {
-    const { layout, words, longs, kernel } = this.executor;
-    let feature = 0;
-    while (words[layout.featureMask / 4 + feature] !== 1) feature++;
-    const block = Math.floor(feature / BLOCK_FEATURES);
-    const within = (feature % BLOCK_FEATURES) * FEATURE_BYTES;
+    const { layout, longs, kernel } = this.executor;
     let g = 0n;
     let hc = 0n;
     for (let part = 0; part < parts; part++) {
-      const hist = this.executor.partHistogram(0, block, part, parts) + within;
-      kernel.sumFeature(hist, layout.results);
+      kernel.sumFeature(this.executor.partHistogram(0, part), layout.results);
       g += longs[layout.results / 8] ?? 0n;
       hc += longs[layout.results / 8 + 1] ?? 0n;
     }
     return { g, hc };
   }
 
+  /** Threads share the rows of a large node, each with its own histograms, and the blocks of a small one. */
   private parts(count: number): number {
-    const { scratchBlocks, blocks } = this.executor.layout;
-    const room = Math.floor(scratchBlocks / blocks) + 1;
-    return Math.max(1, Math.min(room, Math.floor(count / PART_ROWS)));
+    return count < PARTED_ROWS ? 1 : this.executor.layout.partSlots + 1;
   }
 
   private writeRecord(child: number, leaf: Leaf): void {
@@ -298,11 +294,12 @@ export class TreeGrower {
       parts,
       this.output,
       sibling ? sibling.slot + 1 : 0,
+      this.groups,
     );
-    if (parts === 1) team.run(COMMAND.build, layout.blocks, leaf.count < ALONE_ROWS && layout.blocks <= 8);
+    if (parts === 1) team.run(COMMAND.build, this.groups, leaf.count < ALONE_ROWS && layout.blocks <= 8);
     else {
-      team.run(COMMAND.histogram, layout.blocks * parts);
-      team.run(COMMAND.find, layout.blocks);
+      team.run(COMMAND.histogram, parts);
+      team.run(COMMAND.find, this.groups);
     }
     if (this.mayGrow(leaf)) leaf.split = this.bestSplit(0);
     if (sibling && this.mayGrow(sibling)) sibling.split = this.bestSplit(1);

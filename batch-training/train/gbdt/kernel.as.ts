@@ -79,57 +79,121 @@ export function binColumn(values: usize, n: u32, edges: usize, out: usize): void
   }
 }
 
-/** Rows [begin, end) of up to eight columns (`stride` bytes apart) to one row-major block of eight bytes a row. */
-export function packBlock(columns: usize, stride: usize, features: u32, begin: u32, end: u32, block: usize): void {
+/**
+ * Rows [begin, end) of up to eight columns (`stride` bytes apart) to eight bytes of each row's record, `width` bytes a
+ * record.
+ */
+export function packBlock(
+  columns: usize, stride: usize, features: u32, begin: u32, end: u32, records: usize, width: usize,
+): void {
   for (let i: usize = begin; i < <usize>end; i++) {
     let word: u64 = 0;
     for (let f: u32 = 0; f < features; f++) {
       word |= <u64>load<u8>(columns + <usize>f * stride + i) << (<u64>f << 3);
     }
-    store<u64>(block + (i << 3), word);
+    store<u64>(records + i * width, word);
+  }
+}
+
+/** Rows whose bins and gradients are gathered before their histograms are touched. */
+const GATHER_ROWS: usize = 512;
+
+/**
+ * Clears and fills the histograms of `blocks` (at most 8) consecutive blocks from `count` rows: the listed ones, or where
+ * `rows` is 0 those from `begin`. Scattered bins and gradients are first gathered for a few hundred rows (one cache line per row),
+ * then each block is added up from that scratch with its histogram in the first-level cache.
+ * `grads` holds (i32 gradient, i32 hessian) per row; `scratch` has room for 512 rows of 8 + 8 * blocks bytes.
+ */
+export function histogram(
+  records: usize, width: usize, blocks: u32, rows: usize, begin: u32, count: u32, grads: usize, hist: usize,
+  scratch: usize, countBit: u32,
+): void {
+  memory.fill(hist, 0, <usize>blocks * BLOCK_BYTES);
+  const one = i64x2.replace_lane(i64x2.splat(0), 1, <i64>1 << <i64>countBit);
+  const words = scratch + GATHER_ROWS * 8;
+  for (let done: u32 = 0; done < count; done += <u32>GATHER_ROWS) {
+    const n = <usize>min(<u32>GATHER_ROWS, count - done);
+    if (rows) gatherRows(records, width, blocks, rows + (<usize>done << 2), n, grads, scratch, words);
+    else gatherRange(records, width, blocks, <usize>(begin + done), n, grads, scratch, words);
+    for (let block: u32 = 0; block < blocks; block++) {
+      addGathered(words + <usize>block * (GATHER_ROWS * 8), scratch, n, hist + <usize>block * BLOCK_BYTES, one);
+    }
+  }
+}
+
+function gatherRows(
+  records: usize, width: usize, blocks: u32, rows: usize, n: usize, grads: usize, scratch: usize, words: usize,
+): void {
+  if (blocks == 4) {
+    for (let i: usize = 0; i < n << 3; i += 8) {
+      const r = <usize>load<u32>(rows + (i >> 1));
+      const record = records + r * width;
+      store<u64>(scratch + i, load<u64>(grads + (r << 3)));
+      store<u64>(words + i, load<u64>(record));
+      store<u64>(words + i, load<u64>(record, 8), GATHER_ROWS * 8);
+      store<u64>(words + i, load<u64>(record, 16), GATHER_ROWS * 16);
+      store<u64>(words + i, load<u64>(record, 24), GATHER_ROWS * 24);
+    }
+    return;
+  }
+  if (blocks == 2) {
+    for (let i: usize = 0; i < n << 3; i += 8) {
+      const r = <usize>load<u32>(rows + (i >> 1));
+      const record = records + r * width;
+      store<u64>(scratch + i, load<u64>(grads + (r << 3)));
+      store<u64>(words + i, load<u64>(record));
+      store<u64>(words + i, load<u64>(record, 8), GATHER_ROWS * 8);
+    }
+    return;
+  }
+  for (let i: usize = 0; i < n; i++) {
+    const r = <usize>load<u32>(rows + (i << 2));
+    copyRecord(records + r * width, blocks, grads + (r << 3), i << 3, scratch, words);
+  }
+}
+
+function gatherRange(
+  records: usize, width: usize, blocks: u32, begin: usize, n: usize, grads: usize, scratch: usize, words: usize,
+): void {
+  for (let i: usize = 0; i < n; i++) {
+    const r = begin + i;
+    copyRecord(records + r * width, blocks, grads + (r << 3), i << 3, scratch, words);
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function addCell(hist: usize, word: u64, shift: u64, gh: v128, offset: usize): void {
-  const at = hist + offset + (<usize>((word >> shift) & 255) << 4);
-  v128.store(at, i64x2.add(v128.load(at), gh));
-}
-
-// @ts-ignore: decorator
-@inline
-function addRow(hist: usize, word: u64, gh: v128): void {
-  addCell(hist, word, 0, gh, 0);
-  addCell(hist, word, 8, gh, FEATURE_BYTES);
-  addCell(hist, word, 16, gh, 2 * FEATURE_BYTES);
-  addCell(hist, word, 24, gh, 3 * FEATURE_BYTES);
-  addCell(hist, word, 32, gh, 4 * FEATURE_BYTES);
-  addCell(hist, word, 40, gh, 5 * FEATURE_BYTES);
-  addCell(hist, word, 48, gh, 6 * FEATURE_BYTES);
-  addCell(hist, word, 56, gh, 7 * FEATURE_BYTES);
-}
-
-/** Adds the listed rows to a cleared block histogram. `grads` holds (i32 gradient, i32 hessian) per row. */
-export function histogramRows(block: usize, rows: usize, count: u32, grads: usize, hist: usize, countBit: u32): void {
-  memory.fill(hist, 0, BLOCK_BYTES);
-  const one = i64x2.replace_lane(i64x2.splat(0), 1, <i64>1 << <i64>countBit);
-  const end = rows + (<usize>count << 2);
-  for (let p = rows; p < end; p += 4) {
-    const r = <usize>load<u32>(p) << 3;
-    const gh = i64x2.add(i64x2.extend_low_i32x4_s(v128.load64_zero(grads + r)), one);
-    addRow(hist, load<u64>(block + r), gh);
+function copyRecord(record: usize, blocks: u32, grad: usize, at: usize, scratch: usize, words: usize): void {
+  store<u64>(scratch + at, load<u64>(grad));
+  for (let block: u32 = 0; block < blocks; block++) {
+    store<u64>(words + at, load<u64>(record));
+    record += 8;
+    at += GATHER_ROWS * 8;
   }
 }
 
-/** As `histogramRows`, for the consecutive rows [begin, end). */
-export function histogramRange(block: usize, begin: u32, end: u32, grads: usize, hist: usize, countBit: u32): void {
-  memory.fill(hist, 0, BLOCK_BYTES);
-  const one = i64x2.replace_lane(i64x2.splat(0), 1, <i64>1 << <i64>countBit);
-  const last = <usize>end << 3;
-  for (let r = <usize>begin << 3; r < last; r += 8) {
-    const gh = i64x2.add(i64x2.extend_low_i32x4_s(v128.load64_zero(grads + r)), one);
-    addRow(hist, load<u64>(block + r), gh);
+function addGathered(words: usize, grads: usize, n: usize, hist: usize, one: v128): void {
+  for (let i: usize = 0; i < n << 3; i += 8) {
+    const word = load<u64>(words + i);
+    const gh = i64x2.add(i64x2.extend_low_i32x4_s(v128.load64_zero(grads + i)), one);
+    // A byte times 16 is the offset of its cell; eight cells in eight features, so the additions are independent.
+    const high = <usize>(word >> 32);
+    const c0 = hist + ((<usize>word << 4) & 4080);
+    v128.store(c0, i64x2.add(v128.load(c0, 0), gh), 0);
+    const c1 = hist + ((<usize>word >> 4) & 4080);
+    v128.store(c1, i64x2.add(v128.load(c1, 4096), gh), 4096);
+    const c2 = hist + ((<usize>word >> 12) & 4080);
+    v128.store(c2, i64x2.add(v128.load(c2, 8192), gh), 8192);
+    const c3 = hist + ((<usize>word >> 20) & 4080);
+    v128.store(c3, i64x2.add(v128.load(c3, 12288), gh), 12288);
+    const c4 = hist + ((high << 4) & 4080);
+    v128.store(c4, i64x2.add(v128.load(c4, 16384), gh), 16384);
+    const c5 = hist + ((high >> 4) & 4080);
+    v128.store(c5, i64x2.add(v128.load(c5, 20480), gh), 20480);
+    const c6 = hist + ((high >> 12) & 4080);
+    v128.store(c6, i64x2.add(v128.load(c6, 24576), gh), 24576);
+    const c7 = hist + ((high >> 20) & 4080);
+    v128.store(c7, i64x2.add(v128.load(c7, 28672), gh), 28672);
   }
 }
 
@@ -352,25 +416,24 @@ export function sampleRows(rows: usize, n: u32, seed: u32, threshold: u32): u32 
   return <u32>((left - rows) >> 2);
 }
 
-/** exp(x) for |x| <= 700: range reduction by ln 2 and a Taylor polynomial of degree 11 (relative error below 1e-14). */
+/** exp(x) for |x| <= 700: range reduction by ln 2 and a Taylor polynomial of degree 9 (relative error below 1e-11). */
 // @ts-ignore: decorator
 @inline
 function expPair(x: v128): v128 {
   const n = f64x2.nearest(f64x2.mul(x, f64x2.splat(1.4426950408889634)));
   let r = f64x2.sub(x, f64x2.mul(n, f64x2.splat(6.93147180369123816490e-1)));
   r = f64x2.sub(r, f64x2.mul(n, f64x2.splat(1.90821492927058770002e-10)));
-  let p = f64x2.splat(1.0 / 39916800.0);
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 3628800.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 362880.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 40320.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 5040.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 720.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 120.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 24.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0 / 6.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(0.5));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0));
-  p = f64x2.add(f64x2.mul(p, r), f64x2.splat(1.0));
+  // Estrin's scheme: short chains, so that neighbouring rows overlap.
+  const r2 = f64x2.mul(r, r);
+  const r4 = f64x2.mul(r2, r2);
+  const p01 = f64x2.add(f64x2.splat(1.0), r);
+  const p23 = f64x2.add(f64x2.splat(0.5), f64x2.mul(f64x2.splat(1.0 / 6.0), r));
+  const p45 = f64x2.add(f64x2.splat(1.0 / 24.0), f64x2.mul(f64x2.splat(1.0 / 120.0), r));
+  const p67 = f64x2.add(f64x2.splat(1.0 / 720.0), f64x2.mul(f64x2.splat(1.0 / 5040.0), r));
+  const p89 = f64x2.add(f64x2.splat(1.0 / 40320.0), f64x2.mul(f64x2.splat(1.0 / 362880.0), r));
+  const low = f64x2.add(p01, f64x2.mul(p23, r2));
+  const high = f64x2.add(f64x2.add(p45, f64x2.mul(p67, r2)), f64x2.mul(p89, r4));
+  const p = f64x2.add(low, f64x2.mul(high, r4));
   // 2^n: the integer n sits in the low bits of n + 1.5 * 2^52.
   const bits = i64x2.add(f64x2.add(n, f64x2.splat(6755399441055744.0)), i64x2.splat(1023));
   return f64x2.mul(p, i64x2.shl(bits, 52));

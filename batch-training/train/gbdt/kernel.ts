@@ -13,22 +13,19 @@ export interface Kernel {
     features: number,
     begin: number,
     end: number,
-    block: number,
+    records: number,
+    width: number,
   ) => void;
-  readonly histogramRows: (
-    block: number,
+  readonly histogram: (
+    records: number,
+    width: number,
+    blocks: number,
     rows: number,
+    begin: number,
     count: number,
     grads: number,
     hist: number,
-    countBit: number,
-  ) => void;
-  readonly histogramRange: (
-    block: number,
-    begin: number,
-    end: number,
-    grads: number,
-    hist: number,
+    scratch: number,
     countBit: number,
   ) => void;
   readonly addBlock: (into: number, from: number) => void;
@@ -90,6 +87,10 @@ export const FEATURE_CELLS = 256;
 export const FEATURE_BYTES = FEATURE_CELLS * CELL_BYTES;
 export const BLOCK_FEATURES = 8;
 export const BLOCK_BYTES = BLOCK_FEATURES * FEATURE_BYTES;
+/** Blocks that one call of `histogram` takes: a cache line of every record. */
+export const GATHER_BLOCKS = 8;
+/** Scratch of `histogram`: 512 rows of gradients and block words. */
+export const GATHER_BYTES = 512 * 8 * (1 + GATHER_BLOCKS);
 /** Counts of `sortFloats`: three passes of 2,048 buckets. */
 export const SORT_COUNTS_BYTES = 3 * 2048 * 4;
 

@@ -1,5 +1,5 @@
 import { TrainingError } from "../training-set.ts";
-import { BLOCK_BYTES, BLOCK_FEATURES, SORT_COUNTS_BYTES } from "./kernel.ts";
+import { BLOCK_BYTES, BLOCK_FEATURES, GATHER_BYTES, SORT_COUNTS_BYTES } from "./kernel.ts";
 
 /**
  * The plan of the one shared memory of a run: byte offset of every array. All threads compute it from the same numbers,
@@ -62,18 +62,20 @@ export interface Layout extends LayoutInput {
   /** Column-major bins; column f at columns + f * columnStride. */
   readonly columns: number;
   readonly columnStride: number;
-  /** Row-major bins of the training rows; block b at blockBins + b * blockStride. */
-  readonly blockBins: number;
-  readonly blockStride: number;
+  /** Row-major bins of the training rows: one record of `recordWidth` bytes per row, eight bytes per block. */
+  readonly records: number;
+  readonly recordWidth: number;
   readonly histograms: number;
   readonly histogramSlots: number;
   readonly slotBytes: number;
   /** Per thread: sample and scratch of the sort, over the histograms. */
   readonly sampleRows: number;
   readonly sortBytes: number;
-  /** Scratch block histograms for row-parallel building, `scratchBlocks` of them. */
-  readonly scratch: number;
-  readonly scratchBlocks: number;
+  /** Histograms of all features for the parts of a row-parallel build but the first, `partSlots` of them. */
+  readonly parts: number;
+  readonly partSlots: number;
+  /** One per thread: where `histogram` gathers rows. */
+  readonly gather: number;
   readonly totalBytes: number;
 }
 
@@ -86,6 +88,8 @@ export const CHUNK_ROWS = 8192;
 export const SPAN_ROWS = 32_768;
 /** Values that bin edges are found from, per column. As LightGBM's `bin_construct_sample_cnt`. */
 const EDGE_SAMPLE_ROWS = 200_000;
+/** Memory for histograms of row-parallel parts. */
+const MAX_PART_BYTES = 64 * 1_048_576;
 const PAGE_BYTES = 65_536;
 /** What a 32-bit shared memory can address. */
 const MAX_BYTES = 65_536 * PAGE_BYTES - PAGE_BYTES;
@@ -98,11 +102,11 @@ export function planLayout(input: LayoutInput): Layout {
   const sampleRows = Math.min(trainRows, EDGE_SAMPLE_ROWS);
   const sortBytes = align(sampleRows * 8 + SORT_COUNTS_BYTES);
   const slotsWanted = Math.max(2, Math.min(leaves + 1, Math.floor((input.histogramMegabytes * 1_048_576) / slotBytes)));
-  // With many blocks, blocks are the tasks; with few, rows are split and merged through scratch blocks.
-  const scratchBlocks = blocks >= 2 * input.threads ? 0 : Math.ceil((2 * input.threads) / blocks) * blocks;
+  // One part per thread, unless histograms are so wide that there are blocks enough for all threads anyway.
+  const partSlots = input.threads === 1 || slotBytes * input.threads > MAX_PART_BYTES ? 0 : input.threads - 1;
   const columnStride = align(rowsTotal);
   const stageStride = align(rowsTotal * 4);
-  const blockStride = align(trainRows * 8);
+  const recordWidth = blocks * BLOCK_FEATURES;
   const chunks = Math.ceil(rowsTotal / CHUNK_ROWS) + 1;
 
   // The last 64 bytes of every array are slack: paired loads may read one row past the end.
@@ -138,9 +142,10 @@ export function planLayout(input: LayoutInput): Layout {
   const stageColumns = Math.max(Math.floor((next - stage) / stageStride), Math.min(features, input.threads));
   next = Math.max(next, stage + stageColumns * stageStride);
   const columns = take(features * columnStride);
-  const blockBins = take(blocks * blockStride);
+  const records = take(trainRows * recordWidth);
   const histograms = take(Math.max(slotsWanted * slotBytes, input.threads * sortBytes));
-  const scratch = take(scratchBlocks * BLOCK_BYTES);
+  const parts = take(partSlots * slotBytes);
+  const gather = take(input.threads * GATHER_BYTES);
   const totalBytes = Math.ceil(next / PAGE_BYTES) * PAGE_BYTES;
   if (totalBytes > MAX_BYTES) {
     throw new TrainingError(
@@ -179,15 +184,16 @@ export function planLayout(input: LayoutInput): Layout {
     stageStride,
     columns,
     columnStride,
-    blockBins,
-    blockStride,
+    records,
+    recordWidth,
     histograms,
     histogramSlots: slotsWanted,
     slotBytes,
     sampleRows,
     sortBytes,
-    scratch,
-    scratchBlocks,
+    parts,
+    partSlots,
+    gather,
     totalBytes,
   };
 }
