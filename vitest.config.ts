@@ -14,6 +14,23 @@ export default defineConfig({
         },
       },
       {
+        // Entity shards and the feature store over them, inside workerd, without the rest of the Worker.
+        plugins: [
+          cloudflareTest({
+            main: "./test/workerd/features/worker.ts",
+            miniflare: {
+              compatibilityDate: "2026-09-01",
+              durableObjects: { ENTITY_SHARDS: { className: "EntityShard", useSQLite: true } },
+            },
+          }),
+        ],
+        test: {
+          name: "workerd-features",
+          include: ["test/workerd/features/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
         // The second Worker, inside workerd, with its own configuration file.
         plugins: [cloudflareTest({ wrangler: { configPath: "./workers/ort/wrangler.toml" } })],
         test: {

@@ -43,8 +43,16 @@ export type ApplyOutcome = "applied" | "duplicate" | "conflict" | "too-old";
  * builder over a replay of the log.
  */
 export interface FeatureStore {
-  /** Applies events exactly once by (source, id), grouped by shard object, one call each. Outcomes in the order given. */
+  /**
+   * Applies events exactly once by (source, id), grouped by shard object. Outcomes in the order given. An event that was applied
+   * in part when its consumer died is completed by the next try, whose outcome is `applied` or, if only later steps were lost,
+   * `duplicate`: later steps must not depend on seeing `applied`.
+   */
   apply(tenant: string, events: readonly StoredEvent[]): Promise<ApplyOutcome[]>;
+  /** Marks events as processed to the end: log, orders and decisions are stored too. Until then `ingested` says no. */
+  settle(tenant: string, events: readonly StoredEvent[]): Promise<void>;
+  /** Whether events were processed to the end, in the order of the ids. Known for 35 days. */
+  ingested(tenant: string, source: string, ids: readonly string[]): Promise<boolean[]>;
   /** Reads vectors from the shards, one call per object for all requests together. Records nothing. */
   read(requests: readonly OrderFeatureRequest[], deadlineMs: number): Promise<FeatureVector[]>;
   /** The vector from isolate memory alone, without I/O; null unless the state of every entity is there. */

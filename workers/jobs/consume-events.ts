@@ -29,6 +29,8 @@ export interface ConsumeDeps {
   readonly apply: (tenant: string, events: readonly StoredEvent[]) => Promise<readonly ApplyOutcome[]>;
   readonly keepOrders: (tenant: string, orders: readonly Order[]) => Promise<void>;
   readonly appendLog: (tenant: string, events: readonly StoredEvent[], now: number) => Promise<void>;
+  /** Says that events were processed to the end, so that a sender need not send them again. */
+  readonly settle: (tenant: string, events: readonly StoredEvent[]) => Promise<void>;
   readonly scorePaidOrders: (tenant: string, orders: readonly PaidOrder[]) => Promise<void>;
   readonly storeDeadLetters: (refused: readonly RefusedEvent[], now: number) => Promise<void>;
   readonly metrics: MetricRegistry;
@@ -36,7 +38,8 @@ export interface ConsumeDeps {
 
 /**
  * Processes the bodies of one queue batch. The order of effects makes a crash at any point repeatable: state (exactly once by
- * identity), orders (first write wins), log (readers remove duplicates), decisions (once by id), dead letters (once by content).
+ * identity), orders (first write wins), log (readers remove duplicates), decisions (once by id), settled, dead letters (once by
+ * content).
  * Throws if anything could not be stored; then nothing may be acknowledged.
  */
 export async function consumeEvents(deps: ConsumeDeps, bodies: readonly unknown[]): Promise<void> {
@@ -95,6 +98,7 @@ async function processTenant(
     event.type === "order.paid.v1" ? [{ order: event.data.order, paidAt: Date.parse(event.data.paidAt) }] : [],
   );
   if (paid.length > 0) await deps.scorePaidOrders(tenant, paid);
+  if (good.length > 0) await deps.settle(tenant, good);
   return refused;
 }
 

@@ -1,0 +1,15 @@
+import { compileCatalog } from "../features/catalog.ts";
+import { compileService, type CompiledService } from "../features/compile-service.ts";
+import { fraudOrders } from "./fraud-orders/features.ts";
+
+/** Every feature service of the product. A model pinned to another hash is refused. */
+export const FEATURE_CATALOG = compileCatalog([fraudOrders]);
+
+/** The service of the fraud model for orders. */
+export const FRAUD_FEATURES: CompiledService = compileService(fraudOrders, FEATURE_CATALOG);
+
+const services = new Map([FRAUD_FEATURES].map((service) => [service.name, service]));
+
+export function featureService(name: string): CompiledService | undefined {
+  return services.get(name);
+}

@@ -1,0 +1,85 @@
+import { ByteReader, ByteWriter, CorruptBytesError } from "./bytes.ts";
+import type { Catalog, CompiledGroup, EntityFact } from "./catalog.ts";
+import type { EntityKey, EntityType } from "./feature-store.ts";
+import type { Fact } from "./group-state.ts";
+
+/** How an entity is named inside an object and a cache: `type:id`. */
+export function entityName({ type, id }: EntityKey): string {
+  return `${type}:${id}`;
+}
+
+export function entityTypeOf(name: string): EntityType {
+  return name.slice(0, name.indexOf(":")) as EntityType;
+}
+
+/** Facts on their way to one object. */
+export interface FactBatch {
+  /** Entity names, each once. */
+  readonly entities: string[];
+  readonly bytes: Uint8Array;
+}
+
+export interface BatchedFact {
+  /** Index into the batch's entities. */
+  readonly entity: number;
+  readonly group: CompiledGroup;
+  readonly fact: Fact;
+  /** Epoch milliseconds at which the fact became visible. */
+  readonly ingestedAt: number;
+}
+
+/** Collects facts for one object; the order of addition is the order of application. */
+export class FactBatchWriter {
+  private readonly indexes = new Map<string, number>();
+  private readonly out = new ByteWriter(4_096);
+  count = 0;
+
+  add({ group, entity, fact }: EntityFact, ingestedAt: number): void {
+    const index = this.touch(entityName(entity));
+    const { out } = this;
+    out.varint(index);
+    out.uint32(group.id);
+    out.number(ingestedAt);
+    out.number(fact.time);
+    out.uint48(fact.identity);
+    out.byte(fact.retraction ? 1 : 0);
+    if (fact.retraction) out.number(fact.retractedAt);
+    else for (let i = 0; i < group.columnNames.length; i++) out.number(fact.columns[i] ?? Number.NaN);
+    this.count++;
+  }
+
+  /** Makes an entity part of the batch, fact or not. Returns its index. */
+  touch(name: string): number {
+    const known = this.indexes.get(name);
+    if (known !== undefined) return known;
+    const index = this.indexes.size;
+    this.indexes.set(name, index);
+    return index;
+  }
+
+  take(): FactBatch {
+    return { entities: [...this.indexes.keys()], bytes: this.out.take() };
+  }
+}
+
+/** Throws where a group is unknown: the sender runs another build, and the batch must be tried again later. */
+export function readFactBatch(batch: FactBatch, catalog: Catalog): BatchedFact[] {
+  const reader = new ByteReader(batch.bytes);
+  const facts: BatchedFact[] = [];
+  while (!reader.done) {
+    const entity = reader.varint();
+    const id = reader.uint32();
+    const group = catalog.groupById(id);
+    if (!group || entity >= batch.entities.length)
+      throw new CorruptBytesError(`feature group ${id} is unknown to this build; the batch is to be tried again`);
+    const ingestedAt = reader.number();
+    const time = reader.number();
+    const identity = reader.uint48();
+    const retraction = reader.byte() === 1;
+    const retractedAt = retraction ? reader.number() : Number.POSITIVE_INFINITY;
+    const columns = new Float64Array(retraction ? 0 : group.columnNames.length);
+    for (let i = 0; i < columns.length; i++) columns[i] = reader.number();
+    facts.push({ entity, group, ingestedAt, fact: { time, identity, columns, retraction, retractedAt } });
+  }
+  return facts;
+}

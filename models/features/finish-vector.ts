@@ -1,0 +1,277 @@
+import { finish } from "./aggregation.ts";
+import { factOf } from "./catalog.ts";
+import type { CompiledAggregate, CompiledService, CompiledWindow } from "./compile-service.ts";
+import type { EntityState } from "./entity-state.ts";
+import { asNumber, type Scope } from "./evaluate.ts";
+import type { FeatureStatus } from "./feature-store.ts";
+import { findIdentity, rowsUpTo, type Fact, type GroupState, type Tile } from "./group-state.ts";
+import { hash48 } from "./hash.ts";
+import { merge, prepare, update, type Summary } from "./summary.ts";
+
+/** The request that a vector is finished for. */
+export interface RequestContext {
+  /** Payload of the service's request source, with pseudonyms where state has them. */
+  readonly payload: unknown;
+  /** Epoch milliseconds. */
+  readonly asOf: number;
+}
+
+export interface FinishedVector {
+  readonly vector: Float32Array;
+  readonly statuses: FeatureStatus[];
+  readonly ages: (number | null)[];
+}
+
+/** Ids of the request's entities, in the service's order; null where the request has none. */
+export function requestEntities(service: CompiledService, { payload, asOf }: RequestContext): (string | null)[] {
+  const scope: Scope = { root: payload, time: asOf, asOf, feature: null };
+  return service.entities.map(({ key }) => {
+    const id = key(scope);
+    return typeof id === "string" ? id : null;
+  });
+}
+
+/** A window as it lies in one state: its ends, the rows inside, and the row of the request's own fact, which never counts. */
+interface Opened {
+  readonly state: GroupState | null;
+  readonly from: number;
+  readonly to: number;
+  readonly firstRow: number;
+  readonly endRow: number;
+  readonly skip: number;
+}
+
+/**
+ * Finishes the vector of a service from the states of its entities. `states` are in the service's order of entities: null where the
+ * entity has no state, undefined where the request has no such entity or its state could not be read; its features are missing.
+ */
+export function finishVector(
+  service: CompiledService,
+  states: readonly (EntityState | null | undefined)[],
+  request: RequestContext,
+): FinishedVector {
+  return new Finisher(service, states, request).run();
+}
+
+class Finisher {
+  private readonly service: CompiledService;
+  private readonly states: readonly (EntityState | null | undefined)[];
+  private readonly asOf: number;
+  private readonly scope: Scope;
+  private readonly identity: number;
+  private readonly opened: (Opened | undefined)[];
+  private readonly requestFacts = new Map<CompiledWindow["group"], Fact>();
+  private readonly values: Float64Array;
+  private readonly ages: Float64Array;
+  private readonly expired: boolean[] = [];
+
+  constructor(
+    service: CompiledService,
+    states: readonly (EntityState | null | undefined)[],
+    { payload, asOf }: RequestContext,
+  ) {
+    this.service = service;
+    this.states = states;
+    this.asOf = asOf;
+    this.values = new Float64Array(service.features.length);
+    this.ages = new Float64Array(service.features.length).fill(Number.NaN);
+    this.scope = {
+      root: payload,
+      time: asOf,
+      asOf,
+      feature: (name) => this.values[service.positionOf(name)] ?? Number.NaN,
+    };
+    const identity = service.request.identity?.(this.scope);
+    this.identity = typeof identity === "string" ? hash48(identity) : -1;
+    this.opened = service.windows.map((window) => this.open(window));
+  }
+
+  run(): FinishedVector {
+    const { features, vector, width } = this.service;
+    for (let i = 0; i < features.length; i++) {
+      const value = this.evaluate(i);
+      const feature = features[i];
+      this.values[i] = Number.isNaN(value) && feature !== undefined ? feature.fallback : value;
+    }
+    const finished: FinishedVector = { vector: new Float32Array(width), statuses: [], ages: [] };
+    for (let position = 0; position < width; position++) {
+      const index = vector[position] as number;
+      finished.vector[position] = this.values[index] as number;
+      finished.statuses.push(this.statusOf(index));
+      const age = this.ages[index] as number;
+      finished.ages.push(Number.isNaN(age) ? null : age);
+    }
+    return finished;
+  }
+
+  private open(window: CompiledWindow): Opened | undefined {
+    const entity = this.states[window.entity];
+    if (entity === undefined) return undefined;
+    const { group } = window;
+    const state = entity?.groups[group.slot] ?? null;
+    const to = this.asOf - window.delayMs;
+    const from = to - window.lengthMs;
+    if (state === null) return { state, from, to, firstRow: 0, endRow: 0, skip: -1 };
+    return {
+      state,
+      from,
+      to,
+      firstRow: rowsUpTo(state, group, from),
+      endRow: rowsUpTo(state, group, to),
+      skip: this.ownRow(state, window),
+    };
+  }
+
+  private ownRow(state: GroupState, { group }: CompiledWindow): number {
+    const fromRequest = group.definition.source.name === this.service.request.definition.name;
+    return fromRequest && this.identity >= 0 ? findIdentity(state, group, this.identity) : -1;
+  }
+
+  /** The value of a feature; leaves its age. */
+  private evaluate(index: number): number {
+    const feature = this.service.features[index];
+    if (!feature) return Number.NaN;
+    if (feature.kind === "aggregate") return this.aggregate(feature, index);
+    const value = asNumber(feature.value(this.scope));
+    if (feature.kind === "request") {
+      if (!Number.isNaN(value)) this.ages[index] = 0;
+    } else {
+      for (const input of feature.inputs) {
+        const age = this.ages[input] as number;
+        if (!(age <= (this.ages[index] as number))) this.ages[index] = age;
+        if (this.expired[input]) this.expired[index] = true;
+      }
+    }
+    return value;
+  }
+
+  private aggregate(feature: CompiledAggregate, index: number): number {
+    const window = this.service.windows[feature.window];
+    const opened = this.opened[feature.window];
+    if (!window || !opened) return Number.NaN;
+    const newest = newestFact(opened, window);
+    if (newest > Number.NEGATIVE_INFINITY) {
+      this.ages[index] = (this.asOf - newest) / 1000;
+      if (this.asOf - newest > window.group.ttlMs) {
+        this.expired[index] = true;
+        return Number.NaN;
+      }
+    }
+    const request = feature.countsRequest ? this.requestFact(window) : null;
+    if (feature.aggregation.op === "count" && feature.column < 0)
+      return countFacts(opened, window, this.asOf) + (request === null ? 0 : 1);
+    if (feature.aggregation.op === "seen") return hasSeen(feature, opened, window, this.requestFact(window), this.asOf);
+    const summary = prepare();
+    addRows(summary, feature, opened, window, this.asOf);
+    addTiles(summary, feature, opened);
+    if (request !== null) {
+      const value = feature.column < 0 ? 1 : (request.columns[feature.column] ?? Number.NaN);
+      update(summary, feature.needs, request.time, request.identity, value);
+    }
+    return finish(feature.aggregation, summary, this.asOf);
+  }
+
+  private requestFact({ group }: CompiledWindow): Fact {
+    const known = this.requestFacts.get(group);
+    if (known) return known;
+    const fact = factOf(group, this.scope, this.asOf, this.identity);
+    this.requestFacts.set(group, fact);
+    return fact;
+  }
+
+  private statusOf(index: number): FeatureStatus {
+    if (this.expired[index] === true) return "expired";
+    const feature = this.service.features[index];
+    if (feature?.kind === "aggregate" && !feature.countsRequest)
+      return Number.isNaN(this.ages[index]) ? "missing" : "present";
+    return Number.isNaN(this.values[index]) ? "missing" : "present";
+  }
+}
+
+function isRetracted(rows: Float64Array, at: number, { group }: CompiledWindow, asOf: number): boolean {
+  return group.retractedAt >= 0 && (rows[at + group.retractedAt] as number) <= asOf;
+}
+
+/** Time of the newest fact that counts, −∞ without one. */
+function newestFact(opened: Opened, window: CompiledWindow): number {
+  const { state } = opened;
+  if (state === null) return Number.NEGATIVE_INFINITY;
+  for (let row = opened.endRow - 1; row >= opened.firstRow; row--) {
+    const at = row * window.group.stride;
+    if (row !== opened.skip && !isRetracted(state.rows, at, window, opened.to + window.delayMs))
+      return state.rows[at] as number;
+  }
+  let newest = Number.NEGATIVE_INFINITY;
+  for (const tile of state.tiles) if (isInside(tile, opened)) newest = tile.facts.lastTime;
+  return newest;
+}
+
+/** A tile counts as if all of its facts had happened with its newest: never before a window's end, at most a tile beyond its start. */
+function isInside({ facts }: Tile, { from, to }: Opened): boolean {
+  return facts.lastTime > from && facts.lastTime <= to;
+}
+
+function countFacts(opened: Opened, window: CompiledWindow, asOf: number): number {
+  const { state, firstRow, endRow, skip } = opened;
+  if (state === null) return 0;
+  let count = endRow - firstRow;
+  if (skip >= firstRow && skip < endRow) count--;
+  if (window.group.retractedAt >= 0) {
+    for (let row = firstRow; row < endRow; row++) {
+      if (row !== skip && isRetracted(state.rows, row * window.group.stride, window, asOf)) count--;
+    }
+  }
+  for (const tile of state.tiles) if (isInside(tile, opened)) count += tile.facts.count;
+  return count;
+}
+
+function addRows(
+  summary: Summary,
+  feature: CompiledAggregate,
+  opened: Opened,
+  window: CompiledWindow,
+  asOf: number,
+): void {
+  const { state, firstRow, endRow, skip } = opened;
+  if (state === null) return;
+  const { stride } = window.group;
+  const { rows } = state;
+  for (let row = firstRow; row < endRow; row++) {
+    const at = row * stride;
+    if (row === skip || isRetracted(rows, at, window, asOf)) continue;
+    const value = feature.column < 0 ? 1 : (rows[at + feature.offset] as number);
+    update(summary, feature.needs, rows[at] as number, rows[at + 1] as number, value);
+  }
+}
+
+function addTiles(summary: Summary, feature: CompiledAggregate, opened: Opened): void {
+  if (opened.state === null) return;
+  for (const tile of opened.state.tiles) {
+    if (!isInside(tile, opened)) continue;
+    const part = feature.column < 0 ? tile.facts : tile.columns[feature.column];
+    if (part) merge(summary, feature.needs, part);
+  }
+}
+
+function hasSeen(
+  feature: CompiledAggregate,
+  opened: Opened,
+  window: CompiledWindow,
+  request: Fact,
+  asOf: number,
+): number {
+  const wanted = request.columns[feature.column] ?? Number.NaN;
+  if (Number.isNaN(wanted)) return Number.NaN;
+  const { state, firstRow, endRow, skip } = opened;
+  if (state === null) return 0;
+  for (let row = firstRow; row < endRow; row++) {
+    const at = row * window.group.stride;
+    if (row !== skip && state.rows[at + feature.offset] === wanted && !isRetracted(state.rows, at, window, asOf))
+      return 1;
+  }
+  for (const tile of state.tiles) {
+    if (!isInside(tile, opened)) continue;
+    if (tile.columns[feature.column]?.distinct.includes(wanted) === true) return 1;
+  }
+  return 0;
+}
