@@ -6,6 +6,10 @@ import { runCli } from "./commands/run-cli.ts";
 const edgewise = defineCommand({
   meta: { name: "edgewise", description: "Train, evaluate and publish the models of Edgewise" },
   subCommands: {
+    models: async () => (await import("./commands/registry.ts")).models,
+    promote: async () => (await import("./commands/registry.ts")).promote,
+    rollback: async () => (await import("./commands/registry.ts")).rollback,
+    "dead-letters": async () => (await import("./commands/registry.ts")).deadLetters,
     model: async () => (await import("./commands/model.ts")).model,
   },
 });

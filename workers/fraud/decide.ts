@@ -14,10 +14,10 @@ export interface FraudFeatures {
   readonly name: string;
   readonly hash: string;
   /** Position of a feature in the vector; -1 when the service does not have it. */
-  indexOf(feature: string): number;
+  readonly indexOf: (feature: string) => number;
   readonly names: readonly string[];
   /** What a feature is, for a person. */
-  describe(feature: string): string;
+  readonly describe: (feature: string) => string;
 }
 
 export interface DecideInput {

@@ -1,71 +1,104 @@
-import type { ModelProvider, ModelSelection, ServingModel } from "../../models/engine/serving-model.ts";
+import type { DegradedFlag } from "../../models/contract/decision-record.ts";
 import type { RoutingRecord } from "../../models/contract/api/models.ts";
+import { proveSession } from "../../models/engine/prove-session.ts";
+import type { ModelProvider, ModelSelection } from "../../models/engine/serving-model.ts";
+import { type Served, SessionCache, SessionUnavailable, VersionRefused } from "../../models/engine/session-cache.ts";
+import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
+import type { ArtefactPlace } from "../adapters/model-store.ts";
+import { logWarning } from "../http/log.ts";
+import type { Result } from "../../models/result.ts";
+import type { LoadedModel, LoadError } from "./load-model.ts";
 import type { RoutingCache } from "./routing-cache.ts";
 
-/** A decision waits this long for a model's first load; then the previous version or the rules answer. */
-const LOAD_DEADLINE_MS = 2_000;
+/** All models of an isolate together: an isolate has 128 MB, and entity state and requests need room too. */
+const SESSION_BUDGET_BYTES = 48 * 1024 * 1024;
 
-/** Proven models of this isolate. */
-export interface ProvenModels {
-  /** The model if it is loaded; `refused` while a refusal is remembered; null when it must be loaded. */
-  peek(tenant: string, name: string, version: string): ServingModel | "refused" | null;
-  /** Loads and proves; never throws. `refused`: it must not serve. `late`: it is not there before the deadline, and goes on loading. */
-  load(tenant: string, name: string, version: string, deadlineMs: number): Promise<ServingModel | "refused" | "late">;
+export interface RoutedModelsDeps {
+  readonly routing: RoutingCache;
+  readonly load: (place: ArtefactPlace) => Promise<Result<LoadedModel, LoadError>>;
+  readonly now: () => number;
+  readonly after: (milliseconds: number) => Promise<void>;
+  readonly background: (promise: Promise<unknown>) => void;
+  readonly metrics: MetricRegistry;
 }
 
-/** Chooses what serves: the promoted version, else the one before it, else nothing (the rules). */
+/** Chooses what serves: the promoted version, else the one before it, else nothing (the rules answer). */
 export class RoutedModels implements ModelProvider {
-  readonly #routing: RoutingCache;
-  readonly #models: ProvenModels;
-  readonly #background: (promise: Promise<unknown>) => void;
+  readonly #deps: RoutedModelsDeps;
+  readonly #sessions: SessionCache<LoadedModel>;
 
-  constructor(deps: { routing: RoutingCache; models: ProvenModels; background: (promise: Promise<unknown>) => void }) {
-    this.#routing = deps.routing;
-    this.#models = deps.models;
-    this.#background = deps.background;
+  constructor(deps: RoutedModelsDeps) {
+    this.#deps = deps;
+    this.#sessions = new SessionCache({
+      budgetBytes: SESSION_BUDGET_BYTES,
+      load: (key, version) => this.#load(key, version),
+      prove: async (model) => await proveSession(model, model.golden),
+      now: deps.now,
+      after: deps.after,
+      keepAlive: deps.background,
+    });
   }
 
   select(tenant: string, model: string, _subject: string): ModelSelection | Promise<ModelSelection> {
-    const record = this.#routing.peek(tenant, model);
-    if (record === undefined) return this.#firstSelect(tenant, model);
-    return this.#fromRecord(tenant, model, record);
+    const record = this.#deps.routing.peek(tenant, model);
+    if (record === undefined) return this.#selectFirst(tenant, model);
+    if (!record?.serving) return nothing(record, "no-model");
+    const ready = this.#sessions.peek(`${tenant}/${model}`, record.serving);
+    return ready ? selection(record, ready) : this.#selectLoading(tenant, model, record, record.serving);
   }
 
-  async #firstSelect(tenant: string, model: string): Promise<ModelSelection> {
+  async #selectFirst(tenant: string, model: string): Promise<ModelSelection> {
     try {
-      return await this.#fromRecord(tenant, model, await this.#routing.load(tenant, model));
-    } catch {
-      return { model: null, arm: "serving", epoch: 0, degraded: ["no-model"] };
+      const record = await this.#deps.routing.load(tenant, model);
+      if (!record?.serving) return nothing(record, "no-model");
+      return await this.#selectLoading(tenant, model, record, record.serving);
+    } catch (error) {
+      logWarning("the routing record cannot be read", { model, reason: String(error) });
+      return nothing(null, "no-model");
     }
   }
 
-  #fromRecord(tenant: string, name: string, record: RoutingRecord | null): ModelSelection | Promise<ModelSelection> {
-    if (!record?.serving) return { model: null, arm: "serving", epoch: record?.epoch ?? 0, degraded: ["no-model"] };
-    const serving = this.#models.peek(tenant, name, record.serving);
-    if (serving !== null && serving !== "refused") {
-      return { model: serving, arm: "serving", epoch: record.epoch, degraded: [] };
+  async #selectLoading(tenant: string, model: string, record: RoutingRecord, serving: string): Promise<ModelSelection> {
+    const key = `${tenant}/${model}`;
+    try {
+      return selection(record, await this.#sessions.get(key, serving));
+    } catch (error) {
+      const flag = unavailableFlag(error, model, serving);
+      if (record.previous === null) return nothing(record, flag);
+      try {
+        const previous = await this.#sessions.get(key, record.previous);
+        return { ...selection(record, previous), degraded: [flag] };
+      } catch (second) {
+        unavailableFlag(second, model, record.previous);
+        return nothing(record, flag);
+      }
     }
-    const previous = record.previous === null ? null : this.#models.peek(tenant, name, record.previous);
-    if (previous !== null && previous !== "refused") {
-      // The old version serves until the new one is proven: nobody waits for a load.
-      if (serving === null) this.#background(this.#models.load(tenant, name, record.serving, LOAD_DEADLINE_MS));
-      return {
-        model: previous,
-        arm: "serving",
-        epoch: record.epoch,
-        degraded: [serving === "refused" ? "model-refused" : "model-stale"],
-      };
-    }
-    return this.#fromStore(tenant, name, record);
   }
 
-  async #fromStore(tenant: string, name: string, record: RoutingRecord): Promise<ModelSelection> {
-    const base = { arm: "serving", epoch: record.epoch } as const;
-    const serving = await this.#models.load(tenant, name, record.serving ?? "", LOAD_DEADLINE_MS);
-    if (typeof serving === "object") return { model: serving, ...base, degraded: [] };
-    const flag = serving === "refused" ? "model-refused" : "model-stale";
-    if (record.previous === null) return { model: null, ...base, degraded: [flag] };
-    const previous = await this.#models.load(tenant, name, record.previous, LOAD_DEADLINE_MS);
-    return { model: typeof previous === "object" ? previous : null, ...base, degraded: [flag] };
+  async #load(key: string, version: string): Promise<LoadedModel> {
+    const [tenant = "", name = ""] = key.split("/");
+    const loaded = await this.#deps.load({ tenant, name, version });
+    this.#deps.metrics.count("model_loads_total", {
+      outcome: loaded.ok ? "loaded" : loaded.error.permanent ? "refused" : "failed",
+    });
+    if (loaded.ok) return loaded.value;
+    logWarning("a model version was not loaded", { model: name, version, reason: loaded.error.reason });
+    throw loaded.error.permanent ? new VersionRefused(loaded.error.reason) : new Error(loaded.error.reason);
   }
+}
+
+function selection(record: RoutingRecord, served: Served<LoadedModel>): ModelSelection {
+  const degraded: DegradedFlag[] =
+    served.instead === null ? [] : [served.instead === "refused" ? "model-refused" : "model-stale"];
+  return { model: served.session, arm: "serving", epoch: record.epoch, degraded };
+}
+
+function nothing(record: RoutingRecord | null, flag: DegradedFlag): ModelSelection {
+  return { model: null, arm: "serving", epoch: record?.epoch ?? 0, degraded: [flag] };
+}
+
+function unavailableFlag(error: unknown, model: string, version: string): DegradedFlag {
+  if (!(error instanceof SessionUnavailable)) throw error;
+  logWarning("a model version cannot serve", { model, version, code: error.code, reason: error.message });
+  return error.code === "refused" ? "model-refused" : "model-stale";
 }

@@ -8,8 +8,19 @@ import { type ConsumeDeps, consumeEvents, type RefusedEvent } from "./consume-ev
 const RETRY_BASE_SECONDS = 2;
 const MAX_RETRY_SECONDS = 60;
 
+/** What is used of a queue's batch. */
+export interface QueueBatch {
+  readonly messages: readonly {
+    readonly body: unknown;
+    readonly attempts: number;
+    ack(): void;
+    retry(options: { delaySeconds: number }): void;
+  }[];
+  ackAll(): void;
+}
+
 /** Whole batch first; if that fails, message by message, so that one poisonous message holds up no other. */
-export async function consumeBatch(deps: ConsumeDeps, batch: MessageBatch): Promise<void> {
+export async function consumeBatch(deps: ConsumeDeps, batch: QueueBatch): Promise<void> {
   try {
     await consumeEvents(
       deps,
@@ -32,7 +43,7 @@ export async function consumeBatch(deps: ConsumeDeps, batch: MessageBatch): Prom
 }
 
 /** Messages that failed every retry: stored with what they hold, so that they can be looked at and replayed. */
-export async function storeExhausted(deps: ConsumeDeps, batch: MessageBatch): Promise<void> {
+export async function storeExhausted(deps: ConsumeDeps, batch: QueueBatch): Promise<void> {
   const refused: RefusedEvent[] = batch.messages.flatMap((message) => {
     const queued = queuedEvents(message.body);
     const tenant = queued?.tenant ?? "default";

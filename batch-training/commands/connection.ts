@@ -1,0 +1,27 @@
+import { join } from "node:path";
+import type { ApiClient } from "../client/api-client.ts";
+import { ApiError } from "../client/api-error.ts";
+import { connect } from "../client/connection.ts";
+import { PROJECT_ROOT } from "../local/build-workers.ts";
+import { UserError } from "./user-error.ts";
+
+/** Where `npm start` keeps everything of this machine. */
+export const STATE_FOLDER = join(PROJECT_ROOT, ".edgewise");
+
+/** The client a command uses. @throws UserError when no Worker is known */
+export function connectOrExplain(args: {
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+}): ApiClient {
+  try {
+    return connect({ url: args.url, token: args.token, stateFolder: STATE_FOLDER, environment: process.env });
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), 2);
+  }
+}
+
+/** For `.catch`: what the Worker refused is the user's to read, not a bug. */
+export function asUserError(error: unknown): never {
+  if (error instanceof ApiError) throw new UserError(error.message);
+  throw error;
+}

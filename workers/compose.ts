@@ -1,0 +1,210 @@
+import { waitUntil } from "cloudflare:workers";
+import { createHash } from "node:crypto";
+import { sql } from "drizzle-orm";
+import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
+import { apiKeyByHash } from "../d1/queries/api-keys.ts";
+import { insertDeadLetters } from "../d1/queries/dead-letters.ts";
+import { registerVersion } from "../d1/queries/registry.ts";
+import { metricsAggregator } from "../durable-objects/metrics-aggregator.ts";
+import type { Event } from "../models/contract/events.ts";
+import { FRAUD_MODEL } from "../models/catalog/fraud-orders/model.ts";
+import { createFeatureStore } from "./features/create-feature-store.ts";
+import { MetricRegistry } from "../models/stats/metric-registry.ts";
+import { DecisionShards } from "./adapters/decision-shards.ts";
+import { EventLog } from "./adapters/event-log.ts";
+import { ModelRoutingAdapter } from "./adapters/model-routing.ts";
+import { ModelStore } from "./adapters/model-store.ts";
+import { Pseudonyms } from "./adapters/pseudonyms.ts";
+import { sendInBatches } from "./adapters/queue.ts";
+import type { AppDeps } from "./app.ts";
+import { type Config, readConfig } from "./config.ts";
+import { FRAUD_FEATURES } from "../models/catalog/feature-catalog.ts";
+import { Authenticator } from "./http/authenticator.ts";
+import type { HttpDeps } from "./http/mount.ts";
+import { loadModel, proveModel } from "./inference/load-model.ts";
+import { RoutedModels } from "./inference/model-provider.ts";
+import { RoutingCache } from "./inference/routing-cache.ts";
+import type { ConsumeDeps, RefusedEvent } from "./jobs/consume-events.ts";
+import { type ScorePaidOrdersDeps, scorePaidOrders } from "./jobs/score-paid-orders.ts";
+import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
+
+/** Counts are sent on at most this often per isolate: what the death of an isolate can lose. */
+const METRIC_FLUSH_INTERVAL_MS = 1_000;
+
+/** Everything this isolate is made of, built once from its environment. */
+export interface Composition {
+  readonly config: Config;
+  readonly app: AppDeps;
+  readonly consume: ConsumeDeps;
+  readonly flush: () => Promise<void>;
+}
+
+const now = (): number => Date.now();
+const background = (promise: Promise<unknown>): void => waitUntil(promise);
+
+export function compose(env: Env): Composition {
+  const config = readConfig(env);
+  const metrics = new MetricRegistry();
+  const db = drizzle(env.DB);
+  const store = new ModelStore(env.MODELS);
+  const log = new EventLog(env.LOGS);
+  const routing = new ModelRoutingAdapter(inJurisdiction(env.MODEL_ROUTING, config), env.KV);
+  const decisions = new DecisionShards(inJurisdiction(env.DECISION_SHARDS, config), config.decisionShardObjects);
+  const features = createFeatureStore({
+    namespace: inJurisdiction(env.ENTITY_SHARDS, config),
+    objects: config.entityShardObjects,
+    metrics,
+    now,
+    background,
+  });
+  const pseudonyms = new Pseudonyms(config.pseudonymKey);
+  const models = new RoutedModels({
+    routing: new RoutingCache({ source: routing, now, background }),
+    load: (place) => loadModel({ store, ort: env.ORT }, place),
+    now,
+    after: (milliseconds) => scheduler.wait(milliseconds),
+    background,
+    metrics,
+  });
+  // A stub belongs to the request that made it: every call gets its own.
+  const aggregate = () => metricsAggregator(inJurisdiction(env.METRICS, config));
+  const aggregator: MonitoringDeps["aggregator"] = {
+    add: (points) => aggregate().add(points),
+    all: () => aggregate().all(),
+  };
+  const flush = (): Promise<void> => flushMetrics(metrics, aggregator);
+  const scoring = { model: FRAUD_MODEL, service: FRAUD_FEATURES, features, models, vectorId, now };
+  const forTenant = (tenant: string) => pseudonyms.of(tenant);
+  const send = (events: readonly Event[]): Promise<void> => sendInBatches(env.ML_EVENTS, events);
+
+  const paidOrders: ScorePaidOrdersDeps = {
+    ...scoring,
+    decisionIdOf: paidDecisionId,
+    storedDecisions: (tenant, wanted) => decisions.storedDecisions(tenant, wanted),
+    putDecisions: (tenant, records) => decisions.putDecisions(tenant, records),
+    send,
+    metrics,
+  };
+  return {
+    config,
+    flush,
+    app: {
+      http: httpDeps(env, config, db, metrics, flush),
+      events: {
+        db,
+        log,
+        enqueue: (messages) => sendInBatches(env.EVENTS, messages),
+        ingested: (tenant, source, ids) => features.ingested(tenant, source, ids),
+      },
+      fraud: {
+        ...scoring,
+        pseudonyms: forTenant,
+        decisions,
+        decisionsOf: (tenant, orderId) => decisions.decisionsOf(tenant, orderId),
+        newDecisionId: () => `fd-${crypto.randomUUID()}`,
+      },
+      registry: {
+        db,
+        store,
+        routing,
+        send,
+        knowsFeatureService: (name, hash) => name === FRAUD_FEATURES.name && hash === FRAUD_FEATURES.hash,
+        prove: (tenant, manifest, bytes) => proveModel(env.ORT, tenant, manifest, bytes),
+        register: (tenant, manifest, by) => registerVersion(db, { tenant, manifest, now: now(), by }),
+      },
+      access: { db },
+      monitoring: {
+        version: env.VERSION.id,
+        metrics,
+        aggregator,
+        checks: {
+          d1: () => db.run(sql`SELECT 1`),
+          kv: () => env.KV.get("readiness"),
+          r2: () => env.LOGS.head("readiness"),
+          routing: () => routing.record("default", FRAUD_MODEL),
+          entities: () => features.ingested("default", "readiness", []),
+        },
+      },
+      asset: (name) => env.ASSETS.fetch(`https://assets.local/${name}`),
+    },
+    consume: {
+      now,
+      metrics,
+      pseudonyms: forTenant,
+      apply: (tenant, events) => features.apply(tenant, events),
+      settle: (tenant, events) => features.settle(tenant, events),
+      keepOrders: (tenant, orders) => decisions.keepOrders(tenant, orders),
+      appendLog: (tenant, events, at) => log.append(tenant, events, at),
+      scorePaidOrders: (tenant, orders) => scorePaidOrders(paidOrders, tenant, orders),
+      storeDeadLetters: (refused, at) =>
+        insertDeadLetters(
+          db,
+          refused.map((entry) => deadLetterRow(entry, at)),
+        ),
+    },
+  };
+}
+
+function httpDeps(
+  env: Env,
+  config: Config,
+  db: DrizzleD1Database,
+  metrics: MetricRegistry,
+  flush: () => Promise<void>,
+): HttpDeps {
+  let flushedAt = 0;
+  return {
+    authenticator: new Authenticator({ config, apiKeyByHash: (hash) => apiKeyByHash(db, hash) }),
+    metrics,
+    now,
+    withinRateLimit: async (key) => (await env.RATE_LIMITER.limit({ key })).success,
+    afterResponse: (keepAlive) => {
+      const at = now();
+      if (at - flushedAt < METRIC_FLUSH_INTERVAL_MS) return;
+      flushedAt = at;
+      keepAlive(flush());
+    },
+  };
+}
+
+/** Durable Objects live where the configuration says, from the first one on. */
+function inJurisdiction<T extends Rpc.DurableObjectBranded>(
+  namespace: DurableObjectNamespace<T>,
+  config: Config,
+): DurableObjectNamespace<T> {
+  return config.jurisdiction === null ? namespace : namespace.jurisdiction(config.jurisdiction);
+}
+
+/** The decision that the consumer makes for a paid order has one id for ever. */
+export function paidDecisionId(tenant: string, orderId: string): string {
+  return `fd-${createHash("sha256").update(`${tenant}\norder-paid\n${orderId}`).digest("hex").slice(0, 32)}`;
+}
+
+function vectorId(serviceHash: string, asOf: number, vector: Float32Array): string {
+  return createHash("sha256")
+    .update(`${serviceHash}\n${asOf}\n`)
+    .update(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength))
+    .digest("hex");
+}
+
+/** Identity and type of an event that may be anything; the fingerprint makes the same failure one row. */
+function deadLetterRow(refused: RefusedEvent, storedAt: number): Parameters<typeof insertDeadLetters>[1][number] {
+  const fields: Record<string, unknown> =
+    typeof refused.event === "object" && refused.event !== null ? { ...refused.event } : {};
+  const text = (value: unknown): string | null => (typeof value === "string" ? value.slice(0, 256) : null);
+  const event = JSON.stringify(refused.event) ?? "null";
+  return {
+    tenant: refused.tenant,
+    source: text(fields["source"]),
+    eventId: text(fields["id"]),
+    type: text(fields["type"]),
+    reason: refused.reason,
+    detail: refused.detail,
+    event: event.slice(0, MAX_DEAD_LETTER_CHARACTERS),
+    fingerprint: createHash("sha256").update(`${refused.reason}\n${event}`).digest("hex"),
+    storedAt,
+  };
+}
+
+/** D1 takes rows up to 2 MB; a queue message is at most 128 KB, so nothing is cut in practice. */
+const MAX_DEAD_LETTER_CHARACTERS = 200_000;
