@@ -107,3 +107,22 @@ export function sampleColumn(column: Float32Array, rows: number, size: number, i
   }
   return kept;
 }
+
+/**
+ * Categories that get a bin, the most frequent first (ties by code): bin b holds the b-th. Those seen once, and past
+ * `maxBins` the rare ones, share bin 0 with missing and with what training never saw.
+ */
+export function findCategories(column: Float32Array, maxBins: number): Float32Array {
+  const counts = new Map<number, number>();
+  for (const value of column) {
+    if (!Number.isNaN(value)) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  const ranked = [...counts].filter(([, count]) => count > 1).sort(([a, m], [b, n]) => n - m || a - b);
+  return Float32Array.from(ranked.slice(0, maxBins), ([category]) => category);
+}
+
+export function binCategories(column: Float32Array, categories: Float32Array, out: Uint8Array): void {
+  const binOf = new Map<number, number>();
+  for (const [i, category] of categories.entries()) binOf.set(category, i + 1);
+  for (let row = 0; row < column.length; row++) out[row] = binOf.get(column[row] ?? Number.NaN) ?? 0;
+}

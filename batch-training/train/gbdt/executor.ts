@@ -1,4 +1,4 @@
-import { findEdges, sampleColumn, storeEdges } from "./binning.ts";
+import { binCategories, findCategories, findEdges, sampleColumn, storeEdges } from "./binning.ts";
 import {
   BLOCK_BYTES,
   BLOCK_FEATURES,
@@ -9,6 +9,8 @@ import {
   type Kernel,
 } from "./kernel.ts";
 import { CHUNK_ROWS, type Layout, RESULT_BYTES } from "./layout.ts";
+import { findCategorySplit } from "./find-category-split.ts";
+import type { GbdtParameters } from "./parameters.ts";
 import { ARGUMENTS } from "./team.ts";
 
 /**
@@ -16,7 +18,7 @@ import { ARGUMENTS } from "./team.ts";
  * coordinator writes the arguments of a phase (`setArguments`) before it opens it.
  */
 export const COMMAND = {
-  /** task = staged column. Arguments: first feature, maxBins. */
+  /** task = staged column. Argument: first feature. */
   bin: 1,
   /** task = block * parts + part. Arguments: parts. */
   pack: 2,
@@ -53,9 +55,17 @@ export class Executor {
   readonly longs: BigInt64Array;
   private readonly control: number;
   private readonly thread: number;
+  private readonly parameters: GbdtParameters;
 
-  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, layout: Layout, thread: number) {
+  constructor(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    layout: Layout,
+    parameters: GbdtParameters,
+    thread: number,
+  ) {
     this.thread = thread;
+    this.parameters = parameters;
     this.kernel = instantiateKernel(module, memory);
     this.layout = layout;
     this.bytes = new Uint8Array(memory.buffer);
@@ -107,20 +117,32 @@ export class Executor {
   };
 
   private binStaged(task: number): void {
-    const { layout, kernel } = this;
+    const { layout, words } = this;
     const feature = this.argument(0) + task;
     const staged = layout.stage + task * layout.stageStride;
     const column = this.floats.subarray(staged / 4, staged / 4 + layout.rowsTotal);
+    const edges = this.floats.subarray((layout.edges + feature * 1024) / 4, (layout.edges + feature * 1024) / 4 + 256);
+    if (words[layout.categorical / 4 + feature] === 1) {
+      const categories = findCategories(column.subarray(0, layout.trainRows), this.parameters.maxBins);
+      storeEdges(categories, edges);
+      words[layout.bins / 4 + feature] = categories.length;
+      const bins = layout.columns + feature * layout.columnStride;
+      binCategories(column, categories, this.bytes.subarray(bins, bins + layout.rowsTotal));
+    } else words[layout.bins / 4 + feature] = this.binNumbers(feature, staged, column, edges);
+  }
+
+  private binNumbers(feature: number, staged: number, column: Float32Array, into: Float32Array): number {
+    const { layout, kernel } = this;
     const scratch = layout.histograms + this.thread * layout.sortBytes;
     const sample = this.floats.subarray(scratch / 4, scratch / 4 + layout.sampleRows);
     const kept = sampleColumn(column, layout.trainRows, layout.sampleRows, sample);
     const sortScratch = scratch + layout.sampleRows * 4;
     kernel.sortFloats(scratch, sortScratch, sortScratch + layout.sampleRows * 4, kept);
-    const edges = findEdges(sample.subarray(0, kept), this.argument(1));
-    const edgeOffset = layout.edges + feature * 1024;
-    storeEdges(edges, this.floats.subarray(edgeOffset / 4, edgeOffset / 4 + 256));
-    this.words[layout.bins / 4 + feature] = edges.length + 1;
-    kernel.binColumn(staged, layout.rowsTotal, edgeOffset, layout.columns + feature * layout.columnStride);
+    const edges = findEdges(sample.subarray(0, kept), this.parameters.maxBins);
+    storeEdges(edges, into);
+    const bins = layout.columns + feature * layout.columnStride;
+    kernel.binColumn(staged, layout.rowsTotal, layout.edges + feature * 1024, bins);
+    return edges.length + 1;
   }
 
   private pack(task: number): void {
@@ -193,30 +215,52 @@ export class Executor {
   }
 
   private searchBlock(block: number, hist: number, child: number): void {
-    const { layout } = this;
+    const { layout, words } = this;
     const record = layout.search + 128 + child * 64;
-    if (this.words[record / 4 + 11] !== 1) return;
+    if (words[record / 4 + 11] !== 1) return;
     const last = Math.min((block + 1) * BLOCK_FEATURES, layout.features);
     for (let f = block * BLOCK_FEATURES; f < last; f++) {
       const out = layout.results + (child * layout.features + f) * RESULT_BYTES;
-      if (this.words[layout.featureMask / 4 + f] !== 1) {
-        this.doubles[out / 8] = Number.NEGATIVE_INFINITY;
-        continue;
-      }
-      this.kernel.findSplit(
-        hist + (f % BLOCK_FEATURES) * FEATURE_BYTES,
-        this.words[layout.bins / 4 + f] ?? 0,
-        this.longs[record / 8] ?? 0n,
-        this.longs[record / 8 + 1] ?? 0n,
-        this.doubles[record / 8 + 2] ?? 0,
-        layout.search,
-        (this.words[layout.monotone / 4 + f] ?? 0) | 0,
-        this.words[record / 4 + 10] ?? 0,
-        this.doubles[record / 8 + 3] ?? 0,
-        this.doubles[record / 8 + 4] ?? 0,
-        out,
-      );
+      const cells = hist + (f % BLOCK_FEATURES) * FEATURE_BYTES;
+      if (words[layout.featureMask / 4 + f] !== 1) this.doubles[out / 8] = Number.NEGATIVE_INFINITY;
+      else if (words[layout.categorical / 4 + f] === 1) this.searchCategories(f, cells, record, out);
+      else this.searchThresholds(f, cells, record, out);
     }
+  }
+
+  private searchThresholds(feature: number, cells: number, record: number, out: number): void {
+    const { layout, words, longs, doubles } = this;
+    this.kernel.findSplit(
+      cells,
+      words[layout.bins / 4 + feature] ?? 0,
+      longs[record / 8] ?? 0n,
+      longs[record / 8 + 1] ?? 0n,
+      doubles[record / 8 + 2] ?? 0,
+      layout.search,
+      (words[layout.monotone / 4 + feature] ?? 0) | 0,
+      words[record / 4 + 10] ?? 0,
+      doubles[record / 8 + 3] ?? 0,
+      doubles[record / 8 + 4] ?? 0,
+      out,
+    );
+  }
+
+  private searchCategories(feature: number, cells: number, record: number, out: number): void {
+    const { layout, kernel, doubles } = this;
+    const bins = this.words[layout.bins / 4 + feature] ?? 0;
+    const spread = layout.gather + this.thread * GATHER_BYTES;
+    kernel.readCells(cells, bins, layout.search, spread);
+    const triples = doubles.subarray(spread / 8, spread / 8 + 3 * (bins + 1));
+    const left = this.bytes.subarray(out + 32, out + 64);
+    const bounds = { low: doubles[record / 8 + 3] ?? 0, high: doubles[record / 8 + 4] ?? 0 };
+    const gain = findCategorySplit(triples, this.parameters, bounds, left);
+    doubles[out / 8] =
+      gain - (doubles[record / 8 + 2] ?? 0) > this.parameters.minGain
+        ? gain - (doubles[record / 8 + 2] ?? 0)
+        : Number.NEGATIVE_INFINITY;
+    this.words[out / 4 + 2] = 0;
+    this.words[out / 4 + 3] = (left[0] ?? 0) & 1;
+    kernel.sumCells(cells, out + 32, out + 16);
   }
 
   private partition(task: number): void {

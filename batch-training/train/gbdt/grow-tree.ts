@@ -2,6 +2,15 @@ import { COMMAND, type Executor } from "./executor.ts";
 import { CHUNK_ROWS, RESULT_BYTES, SPAN_ROWS } from "./layout.ts";
 import type { GbdtParameters } from "./parameters.ts";
 import type { Team } from "./team.ts";
+import {
+  assembleTree,
+  type Bounds,
+  type GrownLeaf as Leaf,
+  type GrownNode,
+  type Split,
+  writeTable,
+} from "./assemble-tree.ts";
+import { HistogramSlots } from "./histogram-slots.ts";
 import type { Tree } from "./tree.ts";
 
 /**
@@ -9,31 +18,6 @@ import type { Tree } from "./tree.ts";
  * partitioned, the smaller child's histogram is built from its rows, the sibling's is the parent's minus it (exact,
  * because the sums are integers), and both are searched.
  */
-
-interface Split {
-  readonly gain: number;
-  readonly feature: number;
-  readonly bin: number;
-  readonly missingLeft: boolean;
-  readonly leftG: bigint;
-  readonly leftHc: bigint;
-}
-
-interface Leaf {
-  readonly begin: number;
-  readonly count: number;
-  readonly g: bigint;
-  readonly hc: bigint;
-  readonly depth: number;
-  readonly low: number;
-  readonly high: number;
-  /** Node that points here, and on which side; -1 for the root. */
-  readonly parent: number;
-  readonly onLeft: boolean;
-  /** Histogram slot, or -1 where it was dropped or never needed. */
-  slot: number;
-  split: Split | null;
-}
 
 /** Below this many rows a phase is done by the coordinator alone: waking another thread costs more than it saves. */
 const ALONE_ROWS = 512;
@@ -53,20 +37,22 @@ export class TreeGrower {
   private readonly executor: Executor;
   private readonly team: Team;
   private readonly parameters: GbdtParameters;
-  private readonly slotOwners: (Leaf | null)[];
+  private readonly slots: HistogramSlots;
+  private readonly bounded: boolean;
   /** Tasks of the phases that share out blocks. */
   private readonly groups: number;
   private fixed: FixedPoint = { gradientUnit: 1, hessianUnit: 1, countBit: 0 };
   private output = 0;
   private leaves: Leaf[] = [];
-  private nodes: { split: Split; leaf: Leaf; left: number; right: number }[] = [];
+  private nodes: GrownNode[] = [];
 
   constructor(executor: Executor, team: Team, parameters: GbdtParameters) {
     this.executor = executor;
     this.team = team;
     this.parameters = parameters;
+    this.bounded = Object.keys(parameters.monotone).length > 0;
     this.groups = Math.min(executor.layout.blocks, executor.layout.threads);
-    this.slotOwners = Array.from({ length: executor.layout.histogramSlots }, () => null);
+    this.slots = new HistogramSlots(executor.layout.histogramSlots);
   }
 
   /**
@@ -77,7 +63,7 @@ export class TreeGrower {
     this.fixed = fixed;
     this.output = output;
     this.nodes = [];
-    this.slotOwners.fill(null);
+    this.slots.clear();
     this.writeSearch();
     const root = this.makeRoot(drawn, all);
     this.leaves = [root];
@@ -119,7 +105,7 @@ export class TreeGrower {
       slot: 0,
       split: null,
     };
-    this.slotOwners[0] = root;
+    this.slots.hand(0, root);
     this.writeRecord(0, root);
     team.run(COMMAND.find, this.groups);
     root.split = this.mayGrow(root) ? this.bestSplit(0) : null;
@@ -152,7 +138,7 @@ export class TreeGrower {
     doubles[at + 2] = this.nodeScore(leaf);
     doubles[at + 3] = leaf.low;
     doubles[at + 4] = leaf.high;
-    words[at * 2 + 10] = 0;
+    words[at * 2 + 10] = this.bounded ? 1 : 0;
     words[at * 2 + 11] = this.mayGrow(leaf) ? 1 : 0;
   }
 
@@ -166,11 +152,23 @@ export class TreeGrower {
     return { g: Number(leaf.g) * this.fixed.gradientUnit, h: Number(h) * this.fixed.hessianUnit };
   }
 
+  /** Twice the loss reduction of the node's value; with bounds, of the clamped value. */
   private nodeScore(leaf: Leaf): number {
     const { g, h } = this.sums(leaf);
     const shrunk = shrink(g, this.parameters.l1);
     const denominator = h + this.parameters.l2;
-    return denominator > 0 ? (shrunk * shrunk) / denominator : 0;
+    if (denominator <= 0) return 0;
+    if (!this.bounded) return (shrunk * shrunk) / denominator;
+    const value = this.valueOf(leaf);
+    return -(2 * shrunk * value + denominator * value * value);
+  }
+
+  /** Value of a node before the learning rate, within its bounds. */
+  private valueOf(node: { g: bigint; hc: bigint } & Bounds): number {
+    const { g, h } = this.sums(node);
+    const denominator = h + this.parameters.l2;
+    if (denominator <= 0) return 0;
+    return Math.min(node.high, Math.max(node.low, -shrink(g, this.parameters.l1) / denominator));
   }
 
   private bestSplit(child: number): Split | null {
@@ -192,6 +190,8 @@ export class TreeGrower {
       feature,
       bin: words[at * 2 + 2] ?? 0,
       missingLeft: words[at * 2 + 3] === 1,
+      leftBins:
+        words[layout.categorical / 4 + feature] === 1 ? this.executor.bytes.slice(at * 8 + 32, at * 8 + 64) : null,
       leftG: longs[at + 2] ?? 0n,
       leftHc: longs[at + 3] ?? 0n,
     };
@@ -211,14 +211,14 @@ export class TreeGrower {
     const leftCount = this.partition(leaf, split);
     const node = this.nodes.length;
     this.nodes.push({ split, leaf, left: 0, right: 0 });
+    const [leftBounds, rightBounds] = this.childBounds(leaf, split);
     const child = (onLeft: boolean, begin: number, count: number, g: bigint, hc: bigint): Leaf => ({
       begin,
       count,
       g,
       hc,
       depth: leaf.depth + 1,
-      low: leaf.low,
-      high: leaf.high,
+      ...(onLeft ? leftBounds : rightBounds),
       parent: node,
       onLeft,
       slot: -1,
@@ -237,48 +237,44 @@ export class TreeGrower {
     const more = this.leaves.length < this.parameters.leaves;
     const [small, large] = left.count <= right.count ? [left, right] : [right, left];
     if (more && (this.mayGrow(small) || this.mayGrow(large))) this.search(leaf, small, large);
-    else this.release(leaf);
+    else this.slots.release(leaf);
   }
 
-  private release(leaf: Leaf): void {
-    if (leaf.slot >= 0) this.slotOwners[leaf.slot] = null;
-    leaf.slot = -1;
+  /**
+   * Below a split on a constrained feature the two sides must never cross: the middle of their values bounds them
+   * (LightGBM's basic method).
+   */
+  private childBounds(leaf: Leaf, split: Split): [Bounds, Bounds] {
+    const { low, high } = leaf;
+    const { layout, words } = this.executor;
+    const direction = (words[layout.monotone / 4 + split.feature] ?? 0) | 0;
+    if (direction === 0)
+      return [
+        { low, high },
+        { low, high },
+      ];
+    const left = this.valueOf({ g: split.leftG, hc: split.leftHc, low, high });
+    const right = this.valueOf({ g: leaf.g - split.leftG, hc: leaf.hc - split.leftHc, low, high });
+    const middle = (left + right) / 2;
+    const below = { low, high: Math.min(high, middle) };
+    const above = { low: Math.max(low, middle), high };
+    return direction > 0 ? [below, above] : [above, below];
   }
 
   private search(parent: Leaf, small: Leaf, large: Leaf): void {
     if (parent.slot >= 0) {
       // The parent's histogram becomes the larger child's.
-      large.slot = parent.slot;
-      this.slotOwners[large.slot] = large;
+      this.slots.hand(parent.slot, large);
       parent.slot = -1;
-      small.slot = this.takeSlot(small, large);
+      this.slots.take(small, large);
       this.build(small, large);
     } else {
-      small.slot = this.takeSlot(small, null);
+      this.slots.take(small, null);
       this.build(small, null);
-      large.slot = this.takeSlot(large, small);
+      this.slots.take(large, small);
       this.build(large, null);
     }
-    for (const leaf of [small, large]) if (leaf.split === null) this.release(leaf);
-  }
-
-  /** A free slot, else that of the waiting leaf with the least gain: it is rebuilt from its rows if its turn comes. */
-  private takeSlot(owner: Leaf, keep: Leaf | null): number {
-    let slot = this.slotOwners.indexOf(null);
-    if (slot < 0) {
-      let least = Number.POSITIVE_INFINITY;
-      for (const [i, leaf] of this.slotOwners.entries()) {
-        const gain = leaf?.split?.gain ?? Number.NEGATIVE_INFINITY;
-        if (leaf !== keep && gain < least) {
-          least = gain;
-          slot = i;
-        }
-      }
-      const evicted = this.slotOwners[slot];
-      if (evicted) evicted.slot = -1;
-    }
-    this.slotOwners[slot] = owner;
-    return slot;
+    for (const leaf of [small, large]) if (leaf.split === null) this.slots.release(leaf);
   }
 
   private build(leaf: Leaf, sibling: Leaf | null): void {
@@ -308,9 +304,7 @@ export class TreeGrower {
   private partition(leaf: Leaf, split: Split): number {
     const { executor, team } = this;
     const { layout, bytes, words, kernel } = executor;
-    for (let bin = 0; bin < 256; bin++) {
-      bytes[layout.splitTable + bin] = (bin === 0 ? split.missingLeft : bin <= split.bin) ? 1 : 0;
-    }
+    writeTable(bytes, layout.splitTable, split);
     const rows = layout.rows + leaf.begin * 4;
     if (leaf.count < CHUNKED_PARTITION_ROWS || layout.threads === 1) {
       const column = layout.columns + split.feature * layout.columnStride;
@@ -325,61 +319,12 @@ export class TreeGrower {
     return left;
   }
 
-  /** Leaf values, node links, and the tables by which rows outside the drawn ones find their leaf. */
   private finish(): Tree {
-    const { nodes, leaves } = this;
-    const { layout, words, floats, doubles } = this.executor;
-    for (const [index, node] of nodes.entries()) {
-      const parent = nodes[node.leaf.parent];
-      if (!parent) continue;
-      if (node.leaf.onLeft) parent.left = index;
-      else parent.right = index;
-    }
-    for (const [index, leaf] of leaves.entries()) {
-      const parent = nodes[leaf.parent];
-      if (!parent) continue;
-      if (leaf.onLeft) parent.left = ~index;
-      else parent.right = ~index;
-    }
-    const leafValue = Float64Array.from(leaves, (leaf) => this.leafValue(leaf));
-    doubles.set(leafValue, layout.treeValues / 8);
-    for (const [index, { split, left, right }] of nodes.entries()) {
-      const at = layout.treeNodes / 4 + index * 4;
-      words[at] = split.feature * layout.columnStride;
-      words[at + 1] = layout.treeTables + index * 256;
-      words[at + 2] = left;
-      words[at + 3] = right;
-      this.writeTable(index, split);
-    }
-    // Past the last edge lies the padding, +infinity: every value left, missing right.
-    const edge = (split: Split): number => floats[layout.edges / 4 + split.feature * 256 + split.bin - 1] ?? 0;
-    return {
-      feature: Int32Array.from(nodes, (node) => node.split.feature),
-      threshold: Float64Array.from(nodes, (node) => edge(node.split)),
-      missingLeft: Uint8Array.from(nodes, (node) => (node.split.missingLeft ? 1 : 0)),
-      left: Int32Array.from(nodes, (node) => node.left),
-      right: Int32Array.from(nodes, (node) => node.right),
-      gain: Float64Array.from(nodes, (node) => node.split.gain),
-      cover: Float64Array.from(nodes, (node) => node.leaf.count),
-      leafValue,
-      leafCover: Float64Array.from(leaves, (leaf) => leaf.count),
-    };
-  }
-
-  private writeTable(index: number, split: Split): void {
-    const { layout, bytes } = this.executor;
-    const table = layout.treeTables + index * 256;
-    for (let bin = 0; bin < 256; bin++) {
-      bytes[table + bin] = (bin === 0 ? split.missingLeft : bin <= split.bin) ? 1 : 0;
-    }
+    return assembleTree(this.executor, this.nodes, this.leaves, (leaf) => this.leafValue(leaf));
   }
 
   private leafValue(leaf: Leaf): number {
-    const { g, h } = this.sums(leaf);
-    const denominator = h + this.parameters.l2;
-    if (denominator <= 0) return 0;
-    const value = -shrink(g, this.parameters.l1) / denominator;
-    return Math.fround(Math.min(leaf.high, Math.max(leaf.low, value)) * this.parameters.learningRate);
+    return Math.fround(this.valueOf(leaf) * this.parameters.learningRate);
   }
 
   /** Adds the finished tree to the scores of the rows it was grown on, leaf by leaf. */

@@ -211,6 +211,31 @@ export function subtractBlock(into: usize, from: usize): void {
   }
 }
 
+/** Cells 0..bins of a feature as f64 triples: gradient sum, hessian sum, rows. */
+export function readCells(hist: usize, bins: i32, params: usize, out: usize): void {
+  const gu = load<f64>(params, P_GRADIENT_UNIT);
+  const hu = load<f64>(params, P_HESSIAN_UNIT);
+  const countBit = <i64>load<i32>(params, P_COUNT_BIT);
+  const mask = (<i64>1 << countBit) - 1;
+  for (let bin: i32 = 0; bin <= bins; bin++) {
+    const cell = hist + (<usize>bin << 4);
+    const hc = load<i64>(cell, 8);
+    store<f64>(out, <f64>load<i64>(cell) * gu);
+    store<f64>(out, <f64>(hc & mask) * hu, 8);
+    store<f64>(out, <f64>(hc >> countBit), 16);
+    out += 24;
+  }
+}
+
+/** Sum of the cells whose bit is set in a 256-bit mask, into `out` (one cell). */
+export function sumCells(hist: usize, mask: usize, out: usize): void {
+  let sum = i64x2.splat(0);
+  for (let bin: usize = 0; bin < 256; bin++) {
+    if ((load<u8>(mask + (bin >> 3)) >> <u8>(bin & 7)) & 1) sum = i64x2.add(sum, v128.load(hist + (bin << 4)));
+  }
+  v128.store(out, sum);
+}
+
 /** Sum of a feature's 256 cells into `out` (one cell): the totals of the node. */
 export function sumFeature(hist: usize, out: usize): void {
   let sum = i64x2.splat(0);

@@ -30,6 +30,8 @@ export interface Kernel {
   ) => void;
   readonly addBlock: (into: number, from: number) => void;
   readonly subtractBlock: (into: number, from: number) => void;
+  readonly readCells: (hist: number, bins: number, params: number, out: number) => void;
+  readonly sumCells: (hist: number, mask: number, out: number) => void;
   readonly sumFeature: (hist: number, out: number) => void;
   readonly findSplit: (
     hist: number,

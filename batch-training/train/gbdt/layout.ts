@@ -25,7 +25,7 @@ export interface Layout extends LayoutInput {
   readonly control: number;
   /** 64 bytes of search parameters (see kernel.as.ts), 64 bytes of Float64 arguments, two 64-byte node records. */
   readonly search: number;
-  /** One 64-byte record per feature and child: best split. */
+  /** One 64-byte record per feature and child: best split (see kernel.as.ts), then the left bins of a categorical one, 256 bits. */
   readonly results: number;
   /** 256-byte table bin -> left (1) or right (0) of the split in hand. */
   readonly splitTable: number;
@@ -35,7 +35,9 @@ export interface Layout extends LayoutInput {
   readonly bins: number;
   readonly featureMask: number;
   readonly monotone: number;
-  /** 256 float32 per feature: upper edges of bins 1.., padded with +infinity; categories of the bins for categoricals. */
+  /** Int32 per feature: 1 where its bins are categories. */
+  readonly categorical: number;
+  /** 256 float32 per feature: upper edges of bins 1.., padded with +infinity; or the categories of bins 1... */
   readonly edges: number;
   /** The finished tree, as `addTree` reads it. */
   readonly treeNodes: number;
@@ -74,7 +76,7 @@ export interface Layout extends LayoutInput {
   /** Histograms of all features for the parts of a row-parallel build but the first, `partSlots` of them. */
   readonly parts: number;
   readonly partSlots: number;
-  /** One per thread: where `histogram` gathers rows. */
+  /** One per thread: where `histogram` gathers rows and a categorical search spreads cells. */
   readonly gather: number;
   readonly totalBytes: number;
 }
@@ -124,6 +126,7 @@ export function planLayout(input: LayoutInput): Layout {
   const bins = take(features * 4);
   const featureMask = take(features * 4);
   const monotone = take(features * 4);
+  const categorical = take(features * 4);
   const edges = take(features * 1024);
   const treeNodes = take(leaves * 16);
   const treeValues = take(leaves * 8);
@@ -166,6 +169,7 @@ export function planLayout(input: LayoutInput): Layout {
     bins,
     featureMask,
     monotone,
+    categorical,
     edges,
     treeNodes,
     treeValues,

@@ -24,6 +24,14 @@ export const gbdtParametersSchema = z.strictObject({
   minGain: z.number().min(0).default(0),
   l1: z.number().min(0).default(0),
   l2: z.number().min(0).default(1),
+  /** Features whose rise must never lower (1) or raise (-1) the score, by name. Numeric ones only. */
+  monotone: z.record(z.string(), z.union([z.literal(1), z.literal(-1)])).default({}),
+  /** Categorical splits: added to `l2`, to the hessian in the order of categories, most categories listed on a side. */
+  categoryL2: z.number().min(0).default(10),
+  categorySmoothing: z.number().min(0).default(10),
+  maxCategoriesPerSplit: z.int().min(1).max(254).default(32),
+  /** Rows of a category in a node below which it is never listed. */
+  minRowsPerCategory: z.int().min(1).default(10),
   /** Share of rows drawn for each tree. */
   rowFraction: z.number().positive().max(1).default(1),
   /** Share of features offered to each tree (at least one). */

@@ -68,8 +68,11 @@ function checkObjective(set: TrainingSet, parameters: GbdtParameters): void {
   if (parameters.earlyStoppingRounds > 0 && set.validation === null) {
     throw new TrainingError("invalid_parameters", "early stopping needs validation rows");
   }
-  if (set.features.some((feature) => feature.kind === "categorical")) {
-    throw new TrainingError("invalid_data", "categorical columns are not trained on yet: encode them as numbers");
+  for (const name of Object.keys(parameters.monotone)) {
+    const feature = set.features.find((candidate) => candidate.name === name);
+    if (feature?.kind === "numeric") continue;
+    const what = feature ? "is categorical, only numeric features have a direction" : "is not a feature";
+    throw new TrainingError("invalid_parameters", `monotone: ${JSON.stringify(name)} ${what}`);
   }
   if (parameters.objective !== "logistic") return;
   for (const [what, rows] of [["training", set.train] as const, ["validation", set.validation] as const]) {
@@ -139,6 +142,7 @@ async function runTeam(
   options.signal?.addEventListener("abort", cancel, { once: true });
   try {
     writeRows(set, layout, memory, weightOf);
+    writeFeatures(set, parameters, layout, memory);
     for (let first = 0; first < layout.features; first += layout.stageColumns) {
       const count = Math.min(layout.stageColumns, layout.features - first);
       for (let i = 0; i < count; i++) stageColumn(set, layout, memory, first + i, i);
@@ -197,6 +201,15 @@ function writeRows(set: TrainingSet, layout: Layout, memory: WebAssembly.Memory,
   for (let row = 0; row < layout.trainRows; row++) weights[row] = weightOf(set.train, row);
   for (let row = 0; row < layout.validationRows; row++) {
     if (set.validation) weights[layout.trainRows + row] = weightOf(set.validation, row);
+  }
+}
+
+function writeFeatures(set: TrainingSet, parameters: GbdtParameters, layout: Layout, memory: WebAssembly.Memory): void {
+  const monotone = new Int32Array(memory.buffer, layout.monotone, layout.features);
+  const categorical = new Int32Array(memory.buffer, layout.categorical, layout.features);
+  for (const [f, feature] of set.features.entries()) {
+    monotone[f] = parameters.monotone[feature.name] ?? 0;
+    categorical[f] = feature.kind === "categorical" ? 1 : 0;
   }
 }
 

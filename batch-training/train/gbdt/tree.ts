@@ -1,14 +1,17 @@
 /**
  * A boosted model as plain data: what the trainer makes, and the exporter, the explainer and tests read. JSON-safe but
  * for the typed arrays. Node 0 is the root; `left` and `right` are nodes (>= 0) or leaves (~leaf, < 0); a tree of one
- * leaf has no nodes. A row goes left when its value is <= `threshold` (or its category is in `categories`), and where
- * `missingLeft` says when it is missing.
+ * leaf has no nodes. At a numeric node a row goes left when its value is <= `threshold`, and where `missingLeft` says when
+ * it is missing. At a categorical node missing and unlisted categories go where `missingLeft` says, listed ones to the
+ * other side.
  */
 export interface Tree {
   readonly feature: Int32Array;
   /** Float32-exact; +infinity separates missing from the rest. NaN for categorical nodes. */
   readonly threshold: Float64Array;
   readonly missingLeft: Uint8Array;
+  /** Listed categories by node; null at numeric nodes. */
+  readonly members: readonly (readonly number[] | null)[];
   readonly left: Int32Array;
   readonly right: Int32Array;
   /** Loss reduction of the split, in the units of the loss times two. */
@@ -42,7 +45,13 @@ export function leafOf(tree: Tree, columns: readonly (Float32Array | Float64Arra
   let node = tree.feature.length === 0 ? -1 : 0;
   while (node >= 0) {
     const value = Math.fround(columns[tree.feature[node] ?? 0]?.[row] ?? Number.NaN);
-    const left = Number.isNaN(value) ? tree.missingLeft[node] === 1 : value <= (tree.threshold[node] ?? 0);
+    const missingLeft = tree.missingLeft[node] === 1;
+    const members = tree.members[node];
+    const left = members
+      ? members.includes(value) !== missingLeft
+      : Number.isNaN(value)
+        ? missingLeft
+        : value <= (tree.threshold[node] ?? 0);
     node = (left ? tree.left[node] : tree.right[node]) ?? -1;
   }
   return ~node;

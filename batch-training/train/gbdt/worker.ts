@@ -33,7 +33,7 @@ function coordinate(team: Team, executor: Executor, input: WorkerInput): void {
   const reply = (message: WorkerReply): void => port.postMessage(message);
   port.on("message", (request: WorkerRequest) => {
     if (request.type === "bin") {
-      executor.setArguments(request.firstFeature, input.parameters.maxBins);
+      executor.setArguments(request.firstFeature);
       team.run(COMMAND.bin, request.count);
       reply({ type: "binned" });
       return;
@@ -48,7 +48,7 @@ function coordinate(team: Team, executor: Executor, input: WorkerInput): void {
 
 const input = workerData as WorkerInput;
 const layout = planLayout(input.layout);
-const executor = new Executor(input.module, input.memory, layout, input.index);
+const executor = new Executor(input.module, input.memory, layout, input.parameters, input.index);
 const team = new Team(input.memory, layout.control, layout.threads - 1, executor.execute);
 if (input.index === 0) coordinate(team, executor, input);
 else team.serve();

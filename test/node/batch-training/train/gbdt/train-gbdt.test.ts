@@ -6,6 +6,7 @@ import type { GbdtParametersInput } from "../../../../../batch-training/train/gb
 import { fitGbdt } from "../../../../../batch-training/train/gbdt/train-gbdt.ts";
 import { leafOf, rawScores, scoreRows } from "../../../../../batch-training/train/gbdt/tree.ts";
 import type { LabelledRows, TrainingSet } from "../../../../../batch-training/train/training-set.ts";
+import { compileSession } from "../../../../../models/engine/compile-session.ts";
 import { writeModel } from "../../../../../models/onnx/write-model.ts";
 import { rocAuc } from "../../../../../models/stats/ranking-metrics.ts";
 import { naiveBoost } from "../../../../support/naive-boosting.ts";
@@ -168,6 +169,126 @@ describe("sampling, stopping and calibration", () => {
     const { model } = await fitGbdt(set, { trees: 3, leaves: 40 }, 1);
     const tight = await fitGbdt(set, { trees: 3, leaves: 40, histogramMegabytes: 4 }, 1);
     expect(tight.model.trees).toEqual(model.trees);
+  });
+});
+
+describe("categorical columns", () => {
+  /** One noisy column of 60 categories whose effect has no order, a numeric one, and a small category. */
+  function categoricalRows(rows: number, seed: number): LabelledRows {
+    const random = new SeededRandom(seed);
+    const category = Float32Array.from({ length: rows }, () => (random.next() < 0.05 ? Number.NaN : random.below(60)));
+    const small = Float32Array.from({ length: rows }, () => 5 + random.below(3));
+    const numeric = Float32Array.from({ length: rows }, () => random.normal());
+    const effect = (c: number): number => (Number.isNaN(c) ? 1 : Math.sin(c * 77.7) * 2);
+    const labels = Float32Array.from({ length: rows }, (_, i) => {
+      const margin = effect(category[i] ?? 0) + 0.5 * (numeric[i] ?? 0) + (small[i] === 6 ? 1 : 0) - 1;
+      return random.next() < 1 / (1 + Math.exp(-margin)) ? 1 : 0;
+    });
+    return { columns: [category, numeric, small], labels, weights: null, groups: null };
+  }
+  const kinds = (set: TrainingSet, kind: "categorical" | "numeric"): TrainingSet => ({
+    ...set,
+    features: set.features.map((feature, f) => ({ ...feature, kind: f === 1 ? "numeric" : kind })),
+  });
+  const train = categoricalRows(8000, 1);
+  const test = categoricalRows(4000, 2);
+
+  it("find an order-free effect in fewer trees than numeric splits do", async () => {
+    const auc = async (kind: "categorical" | "numeric"): Promise<number> => {
+      const { model } = await fitGbdt(kinds(numericSet(train), kind), { trees: 8, leaves: 8 }, 1);
+      return rocAuc(test.labels, scoreRows(model, test.columns, 4000));
+    };
+    expect(await auc("categorical")).toBeGreaterThan((await auc("numeric")) + 0.03);
+  });
+
+  it("export to set splits that ONNX Runtime answers alike: missing, unseen and rare categories included", async () => {
+    const trained = await gbdtTrainer(kinds(numericSet(train), "categorical"), { trees: 30 }, 1, silent);
+    const columns = test.columns.map((column) => column.slice());
+    // Whole numbers or missing, as the contract has it: ONNX Runtime truncates fractions in small sets.
+    for (const column of columns) column.set([999, Number.NaN, -3, Number.POSITIVE_INFINITY, 1e9]);
+    const batch = Float32Array.from({ length: 4000 * 3 }, (_, i) => columns[i % 3]?.[Math.floor(i / 3)] ?? 0);
+    const session = await ort.InferenceSession.create(writeModel(trained.graph));
+    const { score } = await session.run({ features: new ort.Tensor("float32", batch, [4000, 3]) });
+    const expected = scoreRows(trained.rawModel, columns, 4000);
+    for (const [i, p] of (score?.data as Float32Array).entries()) {
+      expect(Math.abs(p - (expected[i] ?? 0))).toBeLessThan(1e-6);
+    }
+  });
+
+  it("run and explain on the compact engine: base and contributions add up to the margin", async () => {
+    const { graph, rawModel } = await gbdtTrainer(kinds(numericSet(train), "categorical"), { trees: 30 }, 1, silent);
+    const session = compileSession(graph);
+    for (const category of [3, 59, 999, Number.NaN]) {
+      const row = Float32Array.of(category, 0.3, 6);
+      const columns = [...row].map((value) => Float32Array.of(value));
+      expect(session.run(row, 1)[0]).toBeCloseTo(scoreRows(rawModel, columns, 1)[0] ?? 0, 6);
+      const explained = session.explain?.(row);
+      const sum = [...(explained?.values ?? [])].reduce((a, b) => a + b, explained?.base[0] ?? Number.NaN);
+      expect(sum).toBeCloseTo(rawScores(rawModel, columns, 1)[0] ?? 0, 5);
+    }
+  });
+
+  it("send what training never saw the way of missing values", async () => {
+    const { model } = await fitGbdt(kinds(numericSet(train), "categorical"), { trees: 10 }, 1);
+    const row = (category: number): Float32Array[] => [
+      Float32Array.of(category),
+      Float32Array.of(0),
+      Float32Array.of(5),
+    ];
+    expect(scoreRows(model, row(12_345), 1)).toEqual(scoreRows(model, row(Number.NaN), 1));
+  });
+
+  it("give the same bytes for one and three threads", async () => {
+    const set = kinds(numericSet(train), "categorical");
+    const bytes = async (threads: number): Promise<Uint8Array> =>
+      writeModel((await gbdtTrainer(set, { trees: 10, threads }, 1, silent)).graph);
+    expect(Buffer.compare(await bytes(1), await bytes(3))).toBe(0);
+  });
+
+  it("a column of identifiers cannot be split on: every category is too rare", async () => {
+    const ids = Float32Array.from({ length: 8000 }, (_, i) => i);
+    const set = kinds(numericSet({ ...train, columns: [ids, ...train.columns.slice(1)] }), "categorical");
+    const { model } = await fitGbdt(set, { trees: 5 }, 1);
+    expect(model.trees.some((tree) => tree.feature.includes(0))).toBe(false);
+  });
+
+  it("fractions and negative codes are refused", async () => {
+    for (const value of [0.5, -1]) {
+      const set = kinds(
+        numericSet({ ...train, columns: [new Float32Array(8000).fill(value), ...train.columns.slice(1)] }),
+        "categorical",
+      );
+      await expect(fitGbdt(set, {}, 1)).rejects.toThrow(/categorical column "f0" holds/);
+    }
+  });
+});
+
+describe("monotone constraints", () => {
+  it("hold on every pair of rows that differ in the constrained feature only", async () => {
+    const rows = generateRows(6000, 6, 1);
+    const { model } = await fitGbdt(numericSet(rows), { trees: 40, monotone: { f0: 1, f1: -1 } }, 1);
+    const free = await fitGbdt(numericSet(rows), { trees: 40 }, 1);
+    const violations = (fitted: typeof model, feature: number, direction: number): number => {
+      let wrong = 0;
+      for (let row = 0; row < 200; row++) {
+        const grid = Float32Array.from({ length: 50 }, (_, i) => (feature === 0 ? -3 : 0) + i * 0.12);
+        const columns = rows.columns.map((column, f) =>
+          f === feature ? grid : new Float32Array(50).fill(column[row] ?? 0),
+        );
+        const scores = rawScores(fitted, columns, 50);
+        for (let i = 1; i < 50; i++) if (direction * ((scores[i] ?? 0) - (scores[i - 1] ?? 0)) < -1e-9) wrong++;
+      }
+      return wrong;
+    };
+    expect(violations(free.model, 0, 1)).toBeGreaterThan(0);
+    expect(violations(model, 0, 1)).toBe(0);
+    expect(violations(model, 1, -1)).toBe(0);
+  });
+
+  it("on an unknown or categorical feature are refused by name", async () => {
+    await expect(fitGbdt(numericSet(generateRows(100, 2, 1)), { monotone: { nope: 1 } }, 1)).rejects.toThrow(
+      /"nope" is not a feature/,
+    );
   });
 });
 
