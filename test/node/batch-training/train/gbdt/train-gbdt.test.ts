@@ -208,23 +208,21 @@ describe("categorical columns", () => {
     for (const column of columns) column.set([999, Number.NaN, -3, Number.POSITIVE_INFINITY, 1e9]);
     const batch = Float32Array.from({ length: 4000 * 3 }, (_, i) => columns[i % 3]?.[Math.floor(i / 3)] ?? 0);
     const session = await ort.InferenceSession.create(writeModel(trained.graph));
-    const { score } = await session.run({ features: new ort.Tensor("float32", batch, [4000, 3]) });
+    const outputs = await session.run({ features: new ort.Tensor("float32", batch, [4000, 3]) });
     const expected = scoreRows(trained.rawModel, columns, 4000);
-    for (const [i, p] of (score?.data as Float32Array).entries()) {
+    const scores = outputs["score"]?.data as Float32Array;
+    for (const [i, p] of scores.entries()) {
       expect(Math.abs(p - (expected[i] ?? 0))).toBeLessThan(1e-6);
     }
   });
 
-  it("run and explain on the compact engine: base and contributions add up to the margin", async () => {
+  it("run on the compact engine", async () => {
     const { graph, rawModel } = await gbdtTrainer(kinds(numericSet(train), "categorical"), { trees: 30 }, 1, silent);
     const session = compileSession(graph);
     for (const category of [3, 59, 999, Number.NaN]) {
       const row = Float32Array.of(category, 0.3, 6);
       const columns = [...row].map((value) => Float32Array.of(value));
       expect(session.run(row, 1)[0]).toBeCloseTo(scoreRows(rawModel, columns, 1)[0] ?? 0, 6);
-      const explained = session.explain?.(row);
-      const sum = [...(explained?.values ?? [])].reduce((a, b) => a + b, explained?.base[0] ?? Number.NaN);
-      expect(sum).toBeCloseTo(rawScores(rawModel, columns, 1)[0] ?? 0, 5);
     }
   });
 
