@@ -62,14 +62,10 @@ export class Arena {
   }
 
   /** Bytes in kernel memory; `fill` is called with its buffer now and whenever the buffer is replaced. */
-  block(bytes: number, fill: (buffer: ArrayBuffer, offset: number, first: boolean) => void): Block {
+  block(bytes: number, fill: (buffer: ArrayBuffer, offset: number) => void): Block {
     const block: Block = { bytes, offset: -1 };
     this.#blocks.push(block);
-    let first = true;
-    this.#onMemory.push((buffer) => {
-      fill(buffer, block.offset, first);
-      first = false;
-    });
+    this.#onMemory.push((buffer) => fill(buffer, block.offset));
     return block;
   }
 

@@ -1,10 +1,24 @@
-/** The functions of `kernels.wasm`. Addresses are bytes in the memory that the module was instantiated with. */
+/**
+ * The functions of `kernels/kernels.wasm`. Addresses are bytes in the memory that the module was instantiated with; what
+ * they do and how their arguments lie in memory is said beside their source.
+ */
 
 /** 0: none, 1: ReLU. */
 export type Activation = 0 | 1;
 
 export interface Kernels {
-  /** out[height × width] = activation(x[height × depth] · packed + bias); see `operators/dense.ts` for the packing. */
+  prepareRow(x: number, features: number, copies: number, out: number): void;
+  prepareEight(x: number, features: number, copies: number, out: number): void;
+  walkRow(row: number, table: number, groups: number, leaves: number): number;
+  walkEights(
+    rows: number,
+    blocks: number,
+    blockBytes: number,
+    table: number,
+    groups: number,
+    sums: number,
+    leaves: number,
+  ): void;
   dense(
     x: number,
     packed: number,
@@ -18,6 +32,5 @@ export interface Kernels {
 }
 
 export function loadKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return instance.exports as unknown as Kernels;
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
 }

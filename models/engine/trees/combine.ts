@@ -4,14 +4,17 @@
  */
 import { postTransform, probit } from "../post-transform.ts";
 import type { Ensemble } from "./ensemble.ts";
+import type { LeafTable } from "./packed-trees.ts";
 
 /** Turns accumulated scores into `width` outputs at `out[to]`. */
 export interface Combiner {
   readonly width: number;
+  /** Bytes of the table of leaves that it holds. */
+  readonly bytes: number;
   /** Forgets the row before. */
   readonly begin: () => void;
-  /** Adds the leaf at an ensemble's node. */
-  readonly add: (node: number) => void;
+  /** Adds a leaf, by its number in the table. */
+  readonly add: (leaf: number) => void;
   readonly end: (out: Float32Array, to: number) => void;
 }
 
@@ -21,8 +24,15 @@ export interface ClassifierFields {
   readonly allPositive: boolean;
 }
 
-export function combiner(ensemble: Ensemble, double: boolean, classifier: ClassifierFields | null): Combiner {
-  const { targets, aggregate, weightStart, weightTarget, weight } = ensemble;
+export interface CombinerFields {
+  /** Sum in doubles: the input is double. */
+  readonly double: boolean;
+  readonly classifier: ClassifierFields | null;
+}
+
+export function combiner(ensemble: Ensemble, leaves: LeafTable, { double, classifier }: CombinerFields): Combiner {
+  const { targets, aggregate } = ensemble;
+  const { start, target, weight } = leaves;
   const scores = double ? new Float64Array(targets) : new Float32Array(targets);
   const scored = new Uint8Array(targets);
   const write = (to: number, value: number): void => {
@@ -35,21 +45,31 @@ export function combiner(ensemble: Ensemble, double: boolean, classifier: Classi
   };
   const finish = classifier === null ? regression(ensemble) : classification(ensemble, classifier);
   return {
-    width: classifier === null ? targets : Math.max(2, targets),
+    width: outputWidth(targets, classifier),
+    bytes: start.byteLength + target.byteLength + weight.byteLength,
     begin: () => {
       scores.fill(0);
       scored.fill(0);
     },
-    add: (node) => {
-      const end = targets === 1 ? (weightStart[node] ?? 0) + 1 : (weightStart[node + 1] ?? 0);
-      for (let at = weightStart[node] ?? 0; at < end; at++) write(weightTarget[at] ?? 0, weight[at] ?? 0);
+    add: (leaf) => {
+      const from = start[leaf] ?? 0;
+      const end = targets === 1 ? from + 1 : (start[leaf + 1] ?? 0);
+      for (let at = from; at < end; at++) write(target[at] ?? 0, weight[at] ?? 0);
     },
     end: (out, to) => finish(scores, scored, out, to),
   };
 }
 
+/** A classifier gives a score per class, a binary one always two. */
+export function outputWidth(targets: number, classifier: ClassifierFields | null): number {
+  return classifier === null ? targets : Math.max(2, targets);
+}
+
 type Scores = Float32Array | Float64Array;
-type Finish = (scores: Scores, scored: Uint8Array, out: Float32Array, to: number) => void;
+/** Which targets some leaf named. */
+export const ONE_SCORED = Uint8Array.of(1);
+
+export type Finish = (scores: Scores, scored: Uint8Array, out: Float32Array, to: number) => void;
 
 /**
  * Scores of a regressor. Of several targets, one that no leaf of the row names gives 0, without its base value; of one
@@ -70,8 +90,7 @@ export function regression(ensemble: Ensemble): Finish {
 }
 
 /** Scores of a classifier, with ONNX Runtime's reading of binary models whose leaves name one class. */
-function classification(ensemble: Ensemble, fields: ClassifierFields): Finish {
-  const { targets, base, transform } = ensemble;
+function classification({ targets, base, transform }: Ensemble, fields: ClassifierFields): Finish {
   if (targets > 2)
     return (scores, _scored, out, to) => {
       for (let target = 0; target < targets; target++) {
@@ -91,12 +110,17 @@ function classification(ensemble: Ensemble, fields: ClassifierFields): Finish {
     out[to] = first ? (scores[0] ?? 0) : 0;
     out[to + 1] = second ? (scores[1] ?? 0) : 0;
     if (base.length === 2 || second) postTransform(out, to, 2, transform);
-    else oneScore(out, to, ensemble, fields);
+    else oneScore(out, to, { base, transform }, fields);
   };
 }
 
 /** Two outputs where `out[to]` holds the only score there is. */
-function oneScore(out: Float32Array, to: number, { transform, base }: Ensemble, fields: ClassifierFields): void {
+function oneScore(
+  out: Float32Array,
+  to: number,
+  { transform, base }: Pick<Ensemble, "transform" | "base">,
+  fields: ClassifierFields,
+): void {
   const score = out[to] ?? 0;
   if (transform === "PROBIT") out[to] = probit(score);
   // ONNX Runtime leaves the second output unwritten here, and after a probit.

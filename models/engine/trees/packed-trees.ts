@@ -1,6 +1,6 @@
 /**
- * The fast form of an ensemble: 8 bytes per node, a float32 threshold and a word of two 16-bit numbers (slot of the row to
- * compare, and the left child within the tree; the right child follows it). A row goes left unless its slot exceeds the
+ * The fast form of an ensemble: 8 bytes per node, a float32 threshold and a word of two 16-bit numbers: the slot of the
+ * row to compare, and the distance to the right child; the left child precedes it. A row goes left where its slot is ≤ the
  * threshold. Every comparison becomes that one:
  *
  * - `x < t` is `x <= the float32 below t`; `>=` and `>` swap the children.
@@ -13,20 +13,23 @@
  */
 import { type Ensemble, Mode } from "./ensemble.ts";
 
-/** A tree has at most this many nodes and a row this many slots, to fit 16 bits. */
-const WORD = 65_536;
+/** Distances and slots have 16 bits. */
+const LARGEST_DISTANCE = 65_535;
+const LARGEST_SLOT = 16_383;
 
 /** Trees walked together by the kernels; the table is padded to a multiple of it with empty trees. */
 export const GROUP = 8;
 
 export interface PackedTrees {
-  /** Pairs of words: threshold or leaf payload (float32 bits), slot << 16 | left child. */
+  /** Pairs of words: threshold or leaf payload (float32 bits), slot << 16 | distance to the right child. */
   readonly words: Uint32Array;
   /** Per tree: its first node, and the shortest and longest path to a leaf; padded with one-leaf trees to a whole group. */
   readonly first: Int32Array;
   readonly shortest: Int32Array;
   readonly longest: Int32Array;
   readonly trees: number;
+  /** Nodes of the trees, without the padding. */
+  readonly nodes: number;
   /** Columns of the ensemble's input. */
   readonly features: number;
   /** Floats of a prepared row. */
@@ -35,24 +38,31 @@ export interface PackedTrees {
   readonly twoCopies: boolean;
   /** Node of the ensemble at each packed position. */
   readonly origin: Int32Array;
-  /** Payloads are positions in the ensemble's nodes rather than values. */
-  readonly indexed: boolean;
+  /** Payloads are positions in this table of leaves rather than values. */
+  readonly leaves: LeafTable | null;
+}
+
+/** Weights of leaf n: positions `start[n]` to `start[n + 1]`. */
+export interface LeafTable {
+  readonly start: Int32Array;
+  readonly target: Int32Array;
+  readonly weight: Float64Array;
 }
 
 /** null where the ensemble does not fit this form. */
 export function packTrees(ensemble: Ensemble, features: number): PackedTrees | null {
-  const { roots, mode } = ensemble;
+  const { roots, mode, weightStart } = ensemble;
   const slots = 2 * features + 1;
-  if (ensemble.shared || slots > WORD) return null;
-  const indexed = !hasSingleValues(ensemble);
+  if (ensemble.shared || slots > LARGEST_SLOT) return null;
+  const leaves = hasSingleValues(ensemble) ? null : newLeafTable(ensemble);
+  let leafCount = 0;
   const trees = roots.length;
   const padded = Math.ceil(trees / GROUP) * GROUP;
-  const first = new Int32Array(padded);
-  const shortest = new Int32Array(padded);
-  const longest = new Int32Array(padded);
-  const origin: Int32Array = new Int32Array(mode.length);
+  const [first, shortest, longest] = [new Int32Array(padded), new Int32Array(padded), new Int32Array(padded)];
+  const origin = new Int32Array(mode.length);
   const words = new Uint32Array(2 * (mode.length + 1));
   const floats = new Float32Array(words.buffer);
+  const leafWord = ((slots - 1) << 16) | 1;
   let twoCopies = false;
   let end = 0;
   for (let tree = 0; tree < trees; tree++) {
@@ -71,26 +81,29 @@ export function packTrees(ensemble: Ensemble, features: number): PackedTrees | n
       const node = origin[at] ?? 0;
       if (mode[node] === Mode.LEAF) {
         if (shallow < 0) shallow = depth;
-        words[2 * at + 1] = ((slots - 1) << 16) | (at - start);
-        if (indexed) words[2 * at] = node;
-        else floats[2 * at] = ensemble.weight[ensemble.weightStart[node] ?? 0] ?? 0;
+        words[2 * at + 1] = leafWord;
+        if (leaves === null) floats[2 * at] = ensemble.weight[weightStart[node] ?? 0] ?? 0;
+        else {
+          words[2 * at] = leafCount;
+          addLeaf(leaves, ensemble, node, leafCount++);
+        }
         continue;
       }
       const split = normalised(ensemble, node);
-      if (split === null) return null;
+      const distance = end + 1 - at;
+      if (split === null || distance > LARGEST_DISTANCE) return null;
       if (split.missingLeft) twoCopies = true;
       const slot = (ensemble.feature[node] ?? 0) + (split.missingLeft ? features : 0);
       floats[2 * at] = split.threshold;
-      words[2 * at + 1] = (slot << 16) | (end - start);
+      words[2 * at + 1] = (slot << 16) | distance;
       origin[end++] = split.left;
       origin[end++] = split.right;
-      if (end - start > WORD) return null;
     }
     shortest[tree] = Math.max(0, shallow);
     longest[tree] = depth;
   }
   // The empty tree that pads the table: one leaf of value 0.
-  words[2 * end + 1] = (slots - 1) << 16;
+  words[2 * end + 1] = leafWord;
   first.fill(end, trees);
   return {
     words: words.subarray(0, 2 * (end + 1)),
@@ -98,17 +111,37 @@ export function packTrees(ensemble: Ensemble, features: number): PackedTrees | n
     shortest,
     longest,
     trees,
+    nodes: end,
     features,
     slots,
     twoCopies,
     origin: origin.subarray(0, end),
-    indexed,
+    leaves,
   };
 }
 
+function newLeafTable({ mode, weight }: Ensemble): LeafTable {
+  let leaves = 0;
+  for (const kind of mode) if (kind === Mode.LEAF) leaves++;
+  return {
+    start: new Int32Array(leaves + 1),
+    target: new Int32Array(weight.length),
+    weight: new Float64Array(weight.length),
+  };
+}
+
+function addLeaf({ start, target, weight }: LeafTable, ensemble: Ensemble, node: number, leaf: number): void {
+  let to = start[leaf] ?? 0;
+  for (let at = ensemble.weightStart[node] ?? 0; at < (ensemble.weightStart[node + 1] ?? 0); at++, to++) {
+    target[to] = ensemble.weightTarget[at] ?? 0;
+    weight[to] = ensemble.weight[at] ?? 0;
+  }
+  start[leaf + 1] = to;
+}
+
 /** One float32 weight per leaf of a single target: the value itself can stand in the node. */
-function hasSingleValues({ targets, weight, weightStart, mode }: Ensemble): boolean {
-  if (targets !== 1) return false;
+function hasSingleValues({ targets, aggregate, weight, weightStart, mode }: Ensemble): boolean {
+  if (targets !== 1 || aggregate === "MIN" || aggregate === "MAX") return false;
   for (let node = 0; node < mode.length; node++)
     if (mode[node] === Mode.LEAF) {
       const value = weight[weightStart[node] ?? 0] ?? 0;
@@ -158,43 +191,43 @@ function float32Below(x: number): number {
   return FLOAT[0] ?? 0;
 }
 
+type RowLayout = Pick<PackedTrees, "features" | "slots" | "twoCopies">;
+
 /** Writes `rows` prepared rows to `out`. */
 export function prepareRows(
-  trees: PackedTrees,
+  layout: RowLayout,
   x: ArrayLike<number>,
   from: number,
   rows: number,
   out: Float32Array,
 ): void {
-  const { features, slots } = trees;
+  const { features, slots, twoCopies } = layout;
   for (let row = 0; row < rows; row++) {
     const source = from + row * features;
     const target = row * slots;
     for (let feature = 0; feature < features; feature++) {
       const value = x[source + feature] ?? 0;
       out[target + feature] = value;
-      out[target + features + feature] = Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
+      if (twoCopies) out[target + features + feature] = Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
     }
     out[target + slots - 1] = Number.NEGATIVE_INFINITY;
   }
 }
 
-/** Packed position of the leaf that a prepared row reaches in one tree. */
+/** Position of the leaf that a prepared row reaches in one tree. */
 export function leafOf(
-  trees: PackedTrees,
+  words: Uint32Array,
   floats: Float32Array,
-  tree: number,
+  root: number,
   row: Float32Array,
   from: number,
 ): number {
-  const { words, first } = trees;
-  const start = first[tree] ?? 0;
-  let node = start;
+  let node = root;
   for (;;) {
     const word = words[2 * node + 1] ?? 0;
-    const left = start + (word & 0xffff);
-    if (left === node) return node;
+    const distance = word & 0xffff;
+    if (distance === 1) return node;
     // A slot that is NaN compares false, so it goes right.
-    node = (row[from + (word >>> 16)] ?? 0) <= (floats[2 * node] ?? 0) ? left : left + 1;
+    node += (row[from + (word >>> 16)] ?? 0) <= (floats[2 * node] ?? 0) ? distance - 1 : distance;
   }
 }

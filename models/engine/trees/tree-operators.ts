@@ -1,8 +1,10 @@
-import type { NodeContext, Planned, Planner } from "../operator.ts";
-import { sizeOf, type Value } from "../value.ts";
-import { type ClassifierFields, combiner, regression } from "./combine.ts";
+import type { Arena } from "../arena.ts";
+import type { NodeContext, Planned, Planner, Step } from "../operator.ts";
+import { dimOf, type Value } from "../value.ts";
+import { type ClassifierFields, type Combiner, combiner, ONE_SCORED, outputWidth, regression } from "./combine.ts";
 import type { Ensemble } from "./ensemble.ts";
-import { leafOf, packTrees, type PackedTrees, prepareRows } from "./packed-trees.ts";
+import { kernelWalk, type Walk, type WalkFields } from "./kernel-walk.ts";
+import { leafOf, packTrees, prepareRows } from "./packed-trees.ts";
 import { readV3, readV5 } from "./read-ensemble.ts";
 import { leafOfAny } from "./walk-any.ts";
 
@@ -33,69 +35,101 @@ function planEnsemble(context: NodeContext, ensemble: Ensemble, classifier: Clas
   const [rowsDim, columns] = input.dims.length === 1 ? [1, first] : [first, input.dims[1] ?? 1];
   if (input.dims.length > 2 || columns < 0) throw context.unsupported(`an input of shape [${input.dims.join(", ")}]`);
   if (ensemble.features > columns) throw context.bad(`reads feature ${ensemble.features - 1} of ${columns}`);
-  const single = input.type === "float32" && ensemble.aggregate !== "MIN" && ensemble.aggregate !== "MAX";
-  const combine = combiner(ensemble, input.type === "float64", classifier);
-  const output = context.output(0, "float32", [rowsDim, combine.width]);
-  const count = (rows: number): number => sizeOf([rowsDim], rows);
-  const packed = input.type === "float32" ? packTrees(ensemble, columns) : null;
-  if (packed === null) return { outputs: [output], step: { run: (rows) => walkAny(count(rows)) } };
-  const walk = packed.indexed || !single ? walkPacked : sumPacked;
-  const step = walk({ packed, ensemble, input, output, combine });
-  return { outputs: [output], step: { run: (rows) => step(count(rows)) } };
-
-  function walkAny(rows: number): void {
-    for (let row = 0; row < rows; row++) {
-      combine.begin();
-      for (const root of ensemble.roots) combine.add(leafOfAny(ensemble, root, input.data, row * columns));
-      combine.end(output.data as Float32Array, row * combine.width);
-    }
-  }
+  const output = context.output(0, "float32", [rowsDim, outputWidth(ensemble.targets, classifier)]);
+  const walk = chooseWalk(context.arena, { ensemble, classifier, input, output, columns });
+  return { outputs: [output], step: stepOf(walk, rowsDim), bytes: walk.bytes };
 }
 
-interface WalkFields {
-  readonly packed: PackedTrees;
+// No closure is made where the ensemble is in scope: it would keep the ensemble, many times the size of what is needed.
+
+function stepOf(walk: Walk, rowsDim: number): Step {
+  return { run: (rows) => walk.run(dimOf(rowsDim, rows)) };
+}
+
+interface EnsembleFields {
   readonly ensemble: Ensemble;
+  readonly classifier: ClassifierFields | null;
   readonly input: Value;
   readonly output: Value;
-  readonly combine: ReturnType<typeof combiner>;
+  readonly columns: number;
+}
+
+function chooseWalk(arena: Arena, { ensemble, classifier, input, output, columns }: EnsembleFields): Walk {
+  // Only single-precision input fits single-precision rows; the rest walks the general way.
+  const packed = input.type === "float32" ? packTrees(ensemble, columns) : null;
+  if (packed === null) {
+    const { weightStart: start, weightTarget: target, weight } = ensemble;
+    const combine = combiner(ensemble, { start, target, weight }, { double: input.type === "float64", classifier });
+    return walkAny(ensemble, combine, { input, output, columns });
+  }
+  const { leaves } = packed;
+  const combine = leaves === null ? null : combiner(ensemble, leaves, { double: false, classifier });
+  const fields = { packed, finish: regression(ensemble), combine, input, output };
+  if (arena.hasKernels) return kernelWalk(arena, fields);
+  return combine === null ? sumPlain(fields) : combinePlain(fields, combine);
+}
+
+function walkAny(
+  ensemble: Ensemble,
+  combine: Combiner,
+  { input, output, columns }: Pick<EnsembleFields, "input" | "output" | "columns">,
+): Walk {
+  return {
+    // 4 + 1 + 8 + 4 + 4 + 1 + 4 bytes a node, 12 a weight.
+    bytes: ensemble.mode.length * 26 + ensemble.weight.length * 12,
+    run: (rows) => {
+      for (let row = 0; row < rows; row++) {
+        combine.begin();
+        for (const root of ensemble.roots) combine.add(leafOfAny(ensemble, root, input.data, row * columns));
+        combine.end(output.data as Float32Array, row * combine.width);
+      }
+    },
+  };
 }
 
 /** Leaves one by one through the combiner: several targets, or aggregates that are no sum. */
-function walkPacked({ packed, input, output, combine }: WalkFields): (rows: number) => void {
-  const floats = new Float32Array(packed.words.buffer);
-  const prepared = new Float32Array(packed.slots);
-  return (rows) => {
-    for (let row = 0; row < rows; row++) {
-      prepareRows(packed, input.data, row * packed.features, 1, prepared);
-      combine.begin();
-      for (let tree = 0; tree < packed.trees; tree++)
-        combine.add(packed.origin[leafOf(packed, floats, tree, prepared, 0)] ?? 0);
-      combine.end(output.data as Float32Array, row * combine.width);
-    }
+function combinePlain({ packed, input, output }: WalkFields, combine: Combiner): Walk {
+  const { words, first, trees, features, slots, twoCopies } = packed;
+  const floats = new Float32Array(words.buffer);
+  const prepared = new Float32Array(slots);
+  return {
+    bytes: words.byteLength + combine.bytes,
+    run: (rows) => {
+      for (let row = 0; row < rows; row++) {
+        prepareRows({ features, slots, twoCopies }, input.data, row * features, 1, prepared);
+        combine.begin();
+        for (let tree = 0; tree < trees; tree++)
+          combine.add(words[2 * leafOf(words, floats, first[tree] ?? 0, prepared, 0)] ?? 0);
+        combine.end(output.data as Float32Array, row * combine.width);
+      }
+    },
   };
 }
 
 /** Sums of leaf values: a block of rows through tree after tree. */
-function sumPacked({ packed, ensemble, input, output }: WalkFields): (rows: number) => void {
-  const floats = new Float32Array(packed.words.buffer);
-  const prepared = new Float32Array(packed.slots * BLOCK_ROWS);
+function sumPlain({ packed, finish, input, output }: WalkFields): Walk {
+  const { words, first, trees, features, slots, twoCopies } = packed;
+  const floats = new Float32Array(words.buffer);
+  const prepared = new Float32Array(slots * BLOCK_ROWS);
   const sums = new Float32Array(BLOCK_ROWS);
   const score = new Float32Array(1);
-  const scored = new Uint8Array(1);
-  const finish = regression(ensemble);
-  return (rows) => {
-    for (let from = 0; from < rows; from += BLOCK_ROWS) {
-      const block = Math.min(BLOCK_ROWS, rows - from);
-      prepareRows(packed, input.data, from * packed.features, block, prepared);
-      sums.fill(0, 0, block);
-      for (let tree = 0; tree < packed.trees; tree++)
-        for (let row = 0; row < block; row++)
-          sums[row] = (sums[row] ?? 0) + (floats[2 * leafOf(packed, floats, tree, prepared, row * packed.slots)] ?? 0);
-      for (let row = 0; row < block; row++) {
-        score[0] = sums[row] ?? 0;
-        finish(score, scored, output.data as Float32Array, from + row);
+  return {
+    bytes: words.byteLength + prepared.byteLength,
+    run: (rows) => {
+      for (let from = 0; from < rows; from += BLOCK_ROWS) {
+        const block = Math.min(BLOCK_ROWS, rows - from);
+        prepareRows({ features, slots, twoCopies }, input.data, from * features, block, prepared);
+        sums.fill(0, 0, block);
+        for (let tree = 0; tree < trees; tree++)
+          for (let row = 0; row < block; row++)
+            sums[row] =
+              (sums[row] ?? 0) + (floats[2 * leafOf(words, floats, first[tree] ?? 0, prepared, row * slots)] ?? 0);
+        for (let row = 0; row < block; row++) {
+          score[0] = sums[row] ?? 0;
+          finish(score, ONE_SCORED, output.data as Float32Array, from + row);
+        }
       }
-    }
+    },
   };
 }
 

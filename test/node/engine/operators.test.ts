@@ -12,6 +12,7 @@ import {
 } from "../../../models/onnx/build-graph.ts";
 import type { Attribute, Model, Node, Tensor } from "../../../models/onnx/model.ts";
 import { writeModel } from "../../../models/onnx/write-model.ts";
+import { engineKernels } from "../../support/engine-kernels.ts";
 import { gaussian, seededRandom } from "../../support/generated-trees.ts";
 
 const WIDTH = 12;
@@ -417,7 +418,7 @@ function modelOf(name: string, { nodes, constants = [], opset = 18, mlOpset = 3 
 describe("operators answer as ONNX Runtime does", () => {
   it.each(Object.entries(CASES))("%s", async (name, made) => {
     const graph = modelOf(name, made);
-    const session = compileSession(graph);
+    const sessions = [compileSession(graph), compileSession(graph, { kernels: engineKernels })];
     const oracle = await ort.InferenceSession.create(writeModel(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });
     // More rows, then fewer, then more again: buffers grow once and are never stale.
     for (const rows of [1, 7, 2, 90]) {
@@ -426,14 +427,16 @@ describe("operators answer as ONNX Runtime does", () => {
         (_, index) => made.input?.(gaussian(random), index) ?? gaussian(random),
       );
       const { y: expected } = await oracle.run({ x: new ort.Tensor("float32", batch, [rows, WIDTH]) });
-      const actual = session.run(batch, rows);
       const wanted = expected?.data as Float32Array;
-      expect(actual.length).toBe(wanted.length);
-      wanted.forEach((value, index) => {
-        const own = actual[index] ?? Number.NaN;
-        if (Math.abs(own - value) > 1e-6 + 1e-5 * Math.abs(value) || Number.isNaN(own) !== Number.isNaN(value))
-          expect.fail(`rows ${rows}, element ${index}: ${own} instead of ${value}`);
-      });
+      for (const session of sessions) {
+        const actual = session.run(batch, rows);
+        expect(actual.length).toBe(wanted.length);
+        wanted.forEach((value, index) => {
+          const own = actual[index] ?? Number.NaN;
+          if (Math.abs(own - value) > 1e-6 + 1e-5 * Math.abs(value) || Number.isNaN(own) !== Number.isNaN(value))
+            expect.fail(`rows ${rows}, element ${index}: ${own} instead of ${value}`);
+        });
+      }
     }
   });
 });

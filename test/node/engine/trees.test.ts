@@ -5,6 +5,7 @@ import { compileSession } from "../../../models/engine/compile-session.ts";
 import { attribute, model, node, valueInfo } from "../../../models/onnx/build-graph.ts";
 import type { Attribute, Model } from "../../../models/onnx/model.ts";
 import { writeModel } from "../../../models/onnx/write-model.ts";
+import { engineKernels } from "../../support/engine-kernels.ts";
 import { seededRandom } from "../../support/generated-trees.ts";
 
 const FEATURES = 4;
@@ -114,6 +115,11 @@ function regressorModel(shape: Shape): Model {
   });
 }
 
+/** Answers in plain JavaScript and by the kernels. */
+function bothWays(made: Model, batch: Float32Array, rows: number): [Float32Array, Float32Array] {
+  return [compileSession(made).run(batch, rows), compileSession(made, { kernels: engineKernels }).run(batch, rows)];
+}
+
 function tiedRows(rows: number, seed: number): Float32Array {
   const random = seededRandom(seed);
   return Float32Array.from({ length: rows * FEATURES }, () =>
@@ -159,9 +165,10 @@ describe("TreeEnsembleRegressor", () => {
         const made = regressorModel(shape);
         const batch = tiedRows(70, shape.seed + 1);
         const expected = await ortScores(writeModel(made), batch, 70, "y");
-        const actual = compileSession(made).run(batch, 70);
+        const [plain, fast] = bothWays(made, batch, 70);
         const exact = shape.transform === "NONE" || (shape.targets === 1 && shape.transform !== "PROBIT");
-        expect(distance(actual, expected)).toBeLessThanOrEqual(exact ? 0 : shape.transform === "PROBIT" ? 1e-3 : 2e-6);
+        expect(distance(plain, expected)).toBeLessThanOrEqual(exact ? 0 : shape.transform === "PROBIT" ? 1e-3 : 2e-6);
+        expect(distance(fast, expected)).toBeLessThanOrEqual(exact ? 0 : shape.transform === "PROBIT" ? 1e-3 : 2e-6);
       }),
       { numRuns: 150 },
     );
@@ -213,8 +220,9 @@ describe("TreeEnsembleClassifier", () => {
         });
         const batch = tiedRows(40, shape.seed + 1);
         const expected = await ortScores(writeModel(made), batch, 40, "y");
-        const actual = compileSession(made).run(batch, 40);
-        expect(distance(actual, expected)).toBeLessThanOrEqual(2e-6);
+        const [plain, fast] = bothWays(made, batch, 40);
+        expect(distance(plain, expected)).toBeLessThanOrEqual(2e-6);
+        expect(distance(fast, expected)).toBeLessThanOrEqual(2e-6);
       }),
       { numRuns: 200 },
     );

@@ -1,0 +1,316 @@
+/**
+ * The inner loops of the compact engine: AssemblyScript, compiled to `kernels.wasm` by
+ * `node test/support/build-engine-kernels.ts`.
+ *
+ * Laws. No state of its own and no static data: every byte lies in the imported memory at addresses the caller gives.
+ * Layouts are those of `trees/packed-trees.ts`, `trees/tree-shap.ts` and `operators/dense.ts`.
+ */
+
+/** Bytes of a packed node: float32 threshold or leaf value, then slot << 16 | distance to the right child. */
+const NODE: usize = 8;
+/** Trees, or rows, that are walked side by side so that their loads overlap. */
+const GROUP: usize = 8;
+/** Bytes of a group in the tree table: eight addresses of roots, shortest path, longest path. */
+const GROUP_BYTES: usize = 40;
+
+// ---- Trees ---------------------------------------------------------------------------------------------------------
+
+/** A prepared row: the features, the features with -infinity for NaN (if `copies` is 2), and -infinity. */
+export function prepareRow(x: usize, features: u32, copies: u32, out: usize): void {
+  const bytes = <usize>features << 2;
+  const last = out + (bytes << 1);
+  for (let at: usize = 0; at < bytes; at += 4) {
+    const value = load<f32>(x + at);
+    store<f32>(out + at, value);
+    if (copies == 2) store<f32>(out + bytes + at, value == value ? value : -Infinity);
+  }
+  store<f32>(last, -Infinity);
+}
+
+/** Eight prepared rows side by side: slot s of row r at (s * 8 + r). */
+export function prepareEight(x: usize, features: u32, copies: u32, out: usize): void {
+  const bytes = <usize>features << 2;
+  const half = bytes << 3;
+  for (let row: usize = 0; row < GROUP; row++) {
+    const source = x + row * bytes;
+    let target = out + (row << 2);
+    for (let at: usize = 0; at < bytes; at += 4, target += 32) {
+      const value = load<f32>(source + at);
+      store<f32>(target, value);
+      if (copies == 2) store<f32>(target + half, value == value ? value : -Infinity);
+    }
+    store<f32>(out + (half << 1) + (row << 2), -Infinity);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function next(node: usize, row: usize): usize {
+  const word = load<u32>(node, 4);
+  const goesLeft = load<f32>(row + <usize>((word >>> 14) & 0x3fffc)) <= load<f32>(node);
+  return node + <usize>((word & 0xffff) << 3) - (<usize>goesLeft << 3);
+}
+
+/**
+ * The leaves that one prepared row reaches in all trees: their values summed in order, or with `leaves` not 0 written
+ * there, one word per tree.
+ */
+export function walkRow(row: usize, table: usize, groups: u32, leaves: usize): f32 {
+  let sum: f32 = 0;
+  for (const end = table + <usize>groups * GROUP_BYTES; table < end; table += GROUP_BYTES) {
+    let n0: usize = load<u32>(table, 0);
+    let n1: usize = load<u32>(table, 4);
+    let n2: usize = load<u32>(table, 8);
+    let n3: usize = load<u32>(table, 12);
+    let n4: usize = load<u32>(table, 16);
+    let n5: usize = load<u32>(table, 20);
+    let n6: usize = load<u32>(table, 24);
+    let n7: usize = load<u32>(table, 28);
+    let steps = load<u32>(table, 32);
+    let rest = load<u32>(table, 36) - steps;
+    for (; steps > 0; steps--) {
+      n0 = next(n0, row);
+      n1 = next(n1, row);
+      n2 = next(n2, row);
+      n3 = next(n3, row);
+      n4 = next(n4, row);
+      n5 = next(n5, row);
+      n6 = next(n6, row);
+      n7 = next(n7, row);
+    }
+    // Some trees have leaves from here on: stop as soon as no walk moves. Addresses only grow, so the sum tells.
+    for (; rest > 0; rest--) {
+      const before = n0 + n1 + n2 + n3 + n4 + n5 + n6 + n7;
+      n0 = next(n0, row);
+      n1 = next(n1, row);
+      n2 = next(n2, row);
+      n3 = next(n3, row);
+      n4 = next(n4, row);
+      n5 = next(n5, row);
+      n6 = next(n6, row);
+      n7 = next(n7, row);
+      if (n0 + n1 + n2 + n3 + n4 + n5 + n6 + n7 == before) break;
+    }
+    if (leaves != 0) {
+      store<u32>(leaves, load<u32>(n0), 0);
+      store<u32>(leaves, load<u32>(n1), 4);
+      store<u32>(leaves, load<u32>(n2), 8);
+      store<u32>(leaves, load<u32>(n3), 12);
+      store<u32>(leaves, load<u32>(n4), 16);
+      store<u32>(leaves, load<u32>(n5), 20);
+      store<u32>(leaves, load<u32>(n6), 24);
+      store<u32>(leaves, load<u32>(n7), 28);
+      leaves += 32;
+    } else {
+      sum += load<f32>(n0);
+      sum += load<f32>(n1);
+      sum += load<f32>(n2);
+      sum += load<f32>(n3);
+      sum += load<f32>(n4);
+      sum += load<f32>(n5);
+      sum += load<f32>(n6);
+      sum += load<f32>(n7);
+    }
+  }
+  return sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function nextOf(node: usize, rows: usize, row: usize): usize {
+  const word = load<u32>(node, 4);
+  const goesLeft = load<f32>(rows + <usize>((word >>> 11) & 0x1fffe0) + row) <= load<f32>(node);
+  return node + <usize>((word & 0xffff) << 3) - (<usize>goesLeft << 3);
+}
+
+/**
+ * As `walkRow` for `blocks` blocks of eight prepared rows each: every tree is walked for all rows before the next one, so
+ * that it stays in the nearest cache. Sums go to `sums`, one float per row; leaves to (tree * 8 + row) of one block.
+ */
+export function walkEights(rows: usize, blocks: u32, blockBytes: u32, table: usize, groups: u32, sums: usize, leaves: usize): void {
+  if (leaves == 0) memory.fill(sums, 0, <usize>blocks << 5);
+  for (const end = table + <usize>groups * GROUP_BYTES; table < end; table += GROUP_BYTES)
+    for (let member: usize = 0; member < GROUP; member++) {
+      const root: usize = load<u32>(table + (member << 2));
+      const shortest = load<u32>(table, 32);
+      const longest = load<u32>(table, 36);
+      let block = rows;
+      let sum = sums;
+      for (let index: u32 = 0; index < blocks; index++, block += <usize>blockBytes, sum += 32) {
+        let n0 = root;
+        let n1 = root;
+        let n2 = root;
+        let n3 = root;
+        let n4 = root;
+        let n5 = root;
+        let n6 = root;
+        let n7 = root;
+        for (let steps = shortest; steps > 0; steps--) {
+          n0 = nextOf(n0, block, 0);
+          n1 = nextOf(n1, block, 4);
+          n2 = nextOf(n2, block, 8);
+          n3 = nextOf(n3, block, 12);
+          n4 = nextOf(n4, block, 16);
+          n5 = nextOf(n5, block, 20);
+          n6 = nextOf(n6, block, 24);
+          n7 = nextOf(n7, block, 28);
+        }
+        for (let rest = longest - shortest; rest > 0; rest--) {
+          const before = n0 + n1 + n2 + n3 + n4 + n5 + n6 + n7;
+          n0 = nextOf(n0, block, 0);
+          n1 = nextOf(n1, block, 4);
+          n2 = nextOf(n2, block, 8);
+          n3 = nextOf(n3, block, 12);
+          n4 = nextOf(n4, block, 16);
+          n5 = nextOf(n5, block, 20);
+          n6 = nextOf(n6, block, 24);
+          n7 = nextOf(n7, block, 28);
+          if (n0 + n1 + n2 + n3 + n4 + n5 + n6 + n7 == before) break;
+        }
+        if (leaves != 0) {
+          store<u32>(leaves, load<u32>(n0), 0);
+          store<u32>(leaves, load<u32>(n1), 4);
+          store<u32>(leaves, load<u32>(n2), 8);
+          store<u32>(leaves, load<u32>(n3), 12);
+          store<u32>(leaves, load<u32>(n4), 16);
+          store<u32>(leaves, load<u32>(n5), 20);
+          store<u32>(leaves, load<u32>(n6), 24);
+          store<u32>(leaves, load<u32>(n7), 28);
+          leaves += 32;
+        } else {
+          store<f32>(sum, load<f32>(sum, 0) + load<f32>(n0), 0);
+          store<f32>(sum, load<f32>(sum, 4) + load<f32>(n1), 4);
+          store<f32>(sum, load<f32>(sum, 8) + load<f32>(n2), 8);
+          store<f32>(sum, load<f32>(sum, 12) + load<f32>(n3), 12);
+          store<f32>(sum, load<f32>(sum, 16) + load<f32>(n4), 16);
+          store<f32>(sum, load<f32>(sum, 20) + load<f32>(n5), 20);
+          store<f32>(sum, load<f32>(sum, 24) + load<f32>(n6), 24);
+          store<f32>(sum, load<f32>(sum, 28) + load<f32>(n7), 28);
+        }
+      }
+    }
+}
+
+// ---- Dense ---------------------------------------------------------------------------------------------------------
+
+// @ts-ignore: decorator
+@inline
+function fma(x: v128, y: v128, sum: v128): v128 {
+  return f32x4.relaxed_madd(x, y, sum);
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(value: v128, activation: u32): v128 {
+  return activation == 1 ? f32x4.pmax(value, f32x4.splat(0)) : value;
+}
+
+/** Stores the first `columns` of eight. */
+function storeTail(out: usize, low: v128, high: v128, columns: u32): void {
+  if (columns >= 4) {
+    v128.store(out, low);
+    out += 16;
+    columns -= 4;
+    low = high;
+  }
+  if (columns >= 1) store<f32>(out, f32x4.extract_lane(low, 0), 0);
+  if (columns >= 2) store<f32>(out, f32x4.extract_lane(low, 1), 4);
+  if (columns >= 3) store<f32>(out, f32x4.extract_lane(low, 2), 8);
+}
+
+/** out = activation(x · packed + bias) over panels of eight columns: four rows at a time, then one. */
+export function dense(
+  x: usize,
+  packed: usize,
+  bias: usize,
+  out: usize,
+  height: u32,
+  width: u32,
+  depth: u32,
+  activation: u32,
+): void {
+  const rowBytes = <usize>depth << 2;
+  const outBytes = <usize>width << 2;
+  const panelBytes = rowBytes << 3;
+  for (let column: u32 = 0; column < width; column += 8, packed += panelBytes, bias += 32) {
+    const low = v128.load(bias);
+    const high = v128.load(bias, 16);
+    const columns = width - column;
+    let source = x;
+    let target = out + (<usize>column << 2);
+    let row: u32 = 0;
+    for (; row + 4 <= height; row += 4) {
+      let a0 = low;
+      let b0 = high;
+      let a1 = low;
+      let b1 = high;
+      let a2 = low;
+      let b2 = high;
+      let a3 = low;
+      let b3 = high;
+      let weight = packed;
+      const s1 = source + rowBytes;
+      const s2 = s1 + rowBytes;
+      const s3 = s2 + rowBytes;
+      for (let at: usize = 0; at < rowBytes; at += 4, weight += 32) {
+        const w0 = v128.load(weight);
+        const w1 = v128.load(weight, 16);
+        let value = v128.load32_splat(source + at);
+        a0 = fma(value, w0, a0);
+        b0 = fma(value, w1, b0);
+        value = v128.load32_splat(s1 + at);
+        a1 = fma(value, w0, a1);
+        b1 = fma(value, w1, b1);
+        value = v128.load32_splat(s2 + at);
+        a2 = fma(value, w0, a2);
+        b2 = fma(value, w1, b2);
+        value = v128.load32_splat(s3 + at);
+        a3 = fma(value, w0, a3);
+        b3 = fma(value, w1, b3);
+      }
+      a0 = finish(a0, activation);
+      b0 = finish(b0, activation);
+      a1 = finish(a1, activation);
+      b1 = finish(b1, activation);
+      a2 = finish(a2, activation);
+      b2 = finish(b2, activation);
+      a3 = finish(a3, activation);
+      b3 = finish(b3, activation);
+      if (columns >= 8) {
+        v128.store(target, a0);
+        v128.store(target, b0, 16);
+        v128.store(target + outBytes, a1);
+        v128.store(target + outBytes, b1, 16);
+        v128.store(target + (outBytes << 1), a2);
+        v128.store(target + (outBytes << 1), b2, 16);
+        v128.store(target + outBytes * 3, a3);
+        v128.store(target + outBytes * 3, b3, 16);
+      } else {
+        storeTail(target, a0, b0, columns);
+        storeTail(target + outBytes, a1, b1, columns);
+        storeTail(target + (outBytes << 1), a2, b2, columns);
+        storeTail(target + outBytes * 3, a3, b3, columns);
+      }
+      source += rowBytes << 2;
+      target += outBytes << 2;
+    }
+    for (; row < height; row++) {
+      let a = low;
+      let b = high;
+      let weight = packed;
+      for (let at: usize = 0; at < rowBytes; at += 4, weight += 32) {
+        const value = v128.load32_splat(source + at);
+        a = fma(value, v128.load(weight), a);
+        b = fma(value, v128.load(weight, 16), b);
+      }
+      a = finish(a, activation);
+      b = finish(b, activation);
+      if (columns >= 8) {
+        v128.store(target, a);
+        v128.store(target, b, 16);
+      } else storeTail(target, a, b, columns);
+      source += rowBytes;
+      target += outBytes;
+    }
+  }
+}
