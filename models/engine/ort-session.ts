@@ -85,7 +85,7 @@ export async function createOrtSession(
       executionProviders: ["cpu"],
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
     });
   } catch (error) {
     throw new OrtSessionError("model", `ONNX Runtime refuses the model: ${messageOf(error)}`, { cause: error });

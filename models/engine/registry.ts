@@ -1,6 +1,8 @@
 import type { Node } from "../onnx/model.ts";
 import type { Planner } from "./operator.ts";
+import { batchNormalization } from "./operators/channels.ts";
 import { gemm, matMul } from "./operators/dense.ts";
+import { labelEncoder } from "./operators/label-encoder.ts";
 import { MATH_OPERATORS } from "./operators/math.ts";
 import { ML_OPERATORS } from "./operators/ml-linear.ts";
 import { REDUCE_OPERATORS } from "./operators/reduce.ts";
@@ -19,6 +21,8 @@ const PLANNERS: ReadonlyMap<string, Planner> = new Map(
     ...TREE_OPERATORS,
     Gemm: gemm,
     MatMul: matMul,
+    BatchNormalization: batchNormalization,
+    "ai.onnx.ml.LabelEncoder": labelEncoder,
   }),
 );
 

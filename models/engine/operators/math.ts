@@ -45,6 +45,8 @@ function gelu(context: NodeContext): (x: number) => number {
     : (x) => 0.5 * x * (1 + erf(x / Math.SQRT2));
 }
 
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
 /** Bounds as inputs from version 11, as attributes before. */
 const clip: Planner = (context) => {
   const bound = (index: number, name: string, otherwise: number): number => {
@@ -54,8 +56,10 @@ const clip: Planner = (context) => {
     if (!value.constant) throw context.unsupported("bounds that are computed");
     return value.data[0] ?? otherwise;
   };
-  const low = bound(1, "min", Number.NEGATIVE_INFINITY);
-  const high = bound(2, "max", Number.POSITIVE_INFINITY);
+  // An omitted bound is the type's largest finite number, so that infinities are clipped as well.
+  const most = context.input(0).type === "float32" ? LARGEST_FLOAT32 : Number.MAX_VALUE;
+  const low = bound(1, "min", -most);
+  const high = bound(2, "max", most);
   return unary((x) => (Number.isNaN(x) ? x : Math.min(high, Math.max(low, x))))(context);
 };
 

@@ -17,6 +17,12 @@ const MODES: Readonly<Record<string, number>> = {
 
 const AGGREGATES: readonly Aggregate[] = ["AVERAGE", "SUM", "MIN", "MAX"];
 
+/**
+ * As ONNX Runtime numbers them in version 5. The ONNX text has SOFTMAX as 1 and LOGISTIC as 2; what counts is that a model
+ * answers alike on both engines, and publication compares it with its trainer.
+ */
+const V5_TRANSFORMS: readonly PostTransform[] = ["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"];
+
 /** What the attributes of `TreeEnsembleRegressor` and `TreeEnsembleClassifier` are called. */
 export interface V3Names {
   readonly targets: number;
@@ -144,7 +150,7 @@ export function readV5(context: NodeContext): Ensemble {
     targets,
     base: new Float64Array(0),
     aggregate: AGGREGATES[context.int("aggregate_function", 1)] ?? "SUM",
-    transform: POST_TRANSFORMS[context.int("post_transform", 0)] ?? "NONE",
+    transform: V5_TRANSFORMS[context.int("post_transform", 0)] ?? "NONE",
   });
 }
 
@@ -274,7 +280,7 @@ function collectWeights(context: NodeContext, fields: WeightFields): Weights {
   });
   for (let node = 0; node < count; node++)
     if (mode[node] === Mode.LEAF && weightStart[node] === weightStart[node + 1])
-      throw context.bad(`leaf ${node} has no weight`);
+      throw context.unsupported(`leaf ${node} without a weight`);
   return { weightStart, weightTarget, weight };
 }
 

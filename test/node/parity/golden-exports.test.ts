@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { loadCompact, loadOrt } from "../../../batch-training/evaluate/load-session.ts";
 import { readModel } from "../../../models/onnx/read-model.ts";
-import { compactReady } from "../../support/onnx/compact-ready.ts";
 import { type GoldenFixture, goldenFixtures } from "../../support/onnx/golden-fixtures.ts";
 import { leafProbe } from "../../support/onnx/leaf-probe.ts";
 import { expectClose, expectSame } from "../../support/onnx/expect-scores.ts";
@@ -27,7 +26,7 @@ describe.each(ids(goldenFixtures))("%s", (_id, fixture) => {
     await session.release();
   });
 
-  it.skipIf(!compactReady)("on the compact engine gives the library's scores, in a batch and row by row", () => {
+  it("on the compact engine gives the library's scores, in a batch and row by row", () => {
     const session = loadCompact(fixture.bytes);
     const batch = session.run(values, rows).slice();
     expectClose(batch, fixture.output.data, TOLERANCE);
@@ -49,7 +48,7 @@ describe.each(ids(goldenFixtures.filter((fixture) => fixture.leaves)))("%s: leav
     await session.release();
   });
 
-  it.skipIf(!compactReady)("the compact engine reaches the library's leaf, the one ONNX Runtime reaches", async () => {
+  it("the compact engine reaches the library's leaf, the one ONNX Runtime reaches", async () => {
     const compact = loadCompact(probe).run(values, rows).slice();
     expectSameLeaves(compact, fixture);
     const session = await loadOrt(probe);

@@ -3,7 +3,7 @@ import { compileSession } from "../../../models/engine/compile-session.ts";
 import type { Contributions, Session } from "../../../models/engine/session.ts";
 import { readModel } from "../../../models/onnx/read-model.ts";
 import { encodeTreeCover, treeCoverKey } from "../../../models/onnx/tree-cover.ts";
-import { compactReady } from "../../support/onnx/compact-ready.ts";
+import { explainReady } from "../../support/onnx/explain-ready.ts";
 import { type GoldenFixture, goldenFixtures } from "../../support/onnx/golden-fixtures.ts";
 import { ensembleOf } from "../../support/onnx/leaf-probe.ts";
 
@@ -53,7 +53,7 @@ it("the fixtures cover every library of trees", () => {
   expect(new Set(explained.map((fixture) => fixture.family))).toEqual(new Set(["lightgbm", "sklearn", "xgboost"]));
 });
 
-describe.skipIf(!compactReady).each(named(explained))("%s", (_id, fixture) => {
+describe.skipIf(!explainReady).each(named(explained))("%s", (_id, fixture) => {
   it("attributions are those of the shap package on the same trees, within 1e-9", () => {
     expect(largestError(fixture, fixture.shap?.data ?? new Float64Array(0))).toBeLessThan(1e-9);
   });
@@ -72,7 +72,7 @@ describe.skipIf(!compactReady).each(named(explained))("%s", (_id, fixture) => {
   });
 });
 
-describe.skipIf(!compactReady).each(named(explained.filter((fixture) => fixture.contrib)))("%s", (_id, fixture) => {
+describe.skipIf(!explainReady).each(named(explained.filter((fixture) => fixture.contrib)))("%s", (_id, fixture) => {
   it("attributions are LightGBM's pred_contrib end to end, within 1e-5", () => {
     expect(largestError(fixture, fixture.contrib?.data ?? new Float64Array(0))).toBeLessThan(1e-5);
   });

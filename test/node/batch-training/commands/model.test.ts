@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { Report } from "../../../../models/contract/report.ts";
 import { model } from "../../../../batch-training/commands/model.ts";
 import { runCli } from "../../../../batch-training/commands/run-cli.ts";
-import { compactReady } from "../../../support/onnx/compact-ready.ts";
+import { explainReady } from "../../../support/onnx/explain-ready.ts";
 import { singleNode, stumps } from "../../../support/onnx/small-models.ts";
 
 let folder = "";
@@ -18,7 +18,7 @@ const run = (...words: string[]): Promise<number> => runCli(model, words);
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "edgewise-model-"));
   writeFileSync(path("stumps.onnx"), stumps());
-  writeFileSync(path("norm.onnx"), singleNode("LpNormalization"));
+  writeFileSync(path("norm.onnx"), singleNode("Hardmax"));
   writeFileSync(path("frobnicate.onnx"), singleNode("Frobnicate", "com.example"));
   writeFileSync(path("text.onnx"), "this is a text");
   writeFileSync(path("rows.csv"), "a,b,c\n0,0,0\n2,0,-1\n,0,\n");
@@ -38,7 +38,7 @@ const sigmoid = (raw: number): number => 1 / (1 + Math.exp(-raw));
 const EXPECTED = [sigmoid(0.25 - 1 + 2), sigmoid(0.25 + 2 - 1), sigmoid(0.25 - 1 + 2)];
 
 describe("model inspect", () => {
-  it.skipIf(!compactReady)("tells operators, shapes, the engine with its reason, and memory", async () => {
+  it("tells operators, shapes, the engine with its reason, and memory", async () => {
     expect(await run("inspect", path("stumps.onnx"), "--json", path("inspect.json"))).toBe(0);
     const text = out.join("\n");
     expect(text).toMatch(/input +x: float32 \[n, 3\]/);
@@ -55,7 +55,7 @@ describe("model inspect", () => {
 });
 
 describe("model run", () => {
-  it.each(compactReady ? ["compact", "ort"] : ["ort"])("scores a CSV on %s", async (engine) => {
+  it.each(["compact", "ort"])("scores a CSV on %s", async (engine) => {
     const args = [path("stumps.onnx"), "--input", path("rows.csv"), "--engine", engine, "--json", path("run.json")];
     expect(await run("run", ...args)).toBe(0);
     const report = Report.parse(JSON.parse(readFileSync(path("run.json"), "utf8")));
@@ -63,12 +63,12 @@ describe("model run", () => {
     for (const [row, { value }] of report.rows.entries()) expect(value).toBeCloseTo(EXPECTED[row] ?? Number.NaN, 6);
   });
 
-  it.skipIf(!compactReady)("on both prints the largest difference and its row", async () => {
+  it("on both prints the largest difference and its row", async () => {
     expect(await run("run", path("stumps.onnx"), "--input", path("rows.csv"), "--engine", "both")).toBe(0);
     expect(out.join("\n")).toMatch(/largest difference \S+ at row \d: ort 0\.\d+, compact 0\.\d+/);
   });
 
-  it.skipIf(!compactReady)("explains: base and contributions add up to the raw score, by column name", async () => {
+  it.skipIf(!explainReady)("explains: base and contributions add up to the raw score, by column name", async () => {
     const args = [path("stumps.onnx"), "--input", path("rows.csv"), "--explain", "--json", path("explain.json")];
     expect(await run("run", ...args)).toBe(0);
     expect(out.join("\n")).toMatch(/base .* a [+-]/);
@@ -86,7 +86,7 @@ describe("bad input gets a message, an exit code and no stack trace", () => {
     ["rows that are not there", ["run", "stumps.onnx", "--input", "none.csv"], 1, /cannot read .*none\.csv/],
     [
       "too few columns",
-      ["run", "stumps.onnx", "--input", "narrow.csv", ...(compactReady ? [] : ["--engine", "ort"])],
+      ["run", "stumps.onnx", "--input", "narrow.csv"],
       1,
       /has 2 columns, the model takes 3: x \[\?, 3\]/,
     ],
@@ -108,7 +108,7 @@ describe("bad input gets a message, an exit code and no stack trace", () => {
       "a graph the compact engine does not run",
       ["run", "norm.onnx", "--input", "rows.csv"],
       1,
-      /LpNormalization.*try --engine ort/,
+      /Hardmax.*try --engine ort/,
     ],
     ["a folder that is not there", ["inspect", "stumps.onnx", "--json", "no/such/folder.json"], 1, /cannot write/],
   ])("%s", async (_name, words, code, message) => {

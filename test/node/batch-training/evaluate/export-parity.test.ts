@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeParity, exportParity } from "../../../../batch-training/evaluate/export-parity.ts";
-import { compactReady } from "../../../support/onnx/compact-ready.ts";
+import { explainReady } from "../../../support/onnx/explain-ready.ts";
 import { singleNode, stumps } from "../../../support/onnx/small-models.ts";
 
 const batch = Float32Array.of(0, 0, 0, 2, 0, -1, Number.NaN, 0, Number.NaN);
@@ -10,7 +10,7 @@ const trainer = [sigmoid(0.25 - 1 + 2), sigmoid(0.25 + 2 - 1), sigmoid(0.25 - 1 
 const tolerance = { absolute: 1e-6, relative: 1e-5 };
 
 describe("parity of an export", () => {
-  it.skipIf(!compactReady)(
+  it.skipIf(!explainReady)(
     "passes where both engines repeat the trainer's scores, and the explanations add up",
     async () => {
       const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected: trainer, tolerance });
@@ -21,7 +21,7 @@ describe("parity of an export", () => {
     },
   );
 
-  it.skipIf(!compactReady)("fails where one score differs, and names the row for both engines", async () => {
+  it("fails where one score differs, and names the row for both engines", async () => {
     const expected = trainer.with(1, 0.5);
     const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected, tolerance });
     expect(parity).toMatchObject({ ok: false, ort: { row: 1, excessRow: 1 }, compact: { row: 1 } });
@@ -29,11 +29,10 @@ describe("parity of an export", () => {
   });
 
   it("is judged on ONNX Runtime alone where the compact engine does not run the graph", async () => {
-    const norm = 1 / Math.sqrt(3);
-    const input = { bytes: singleNode("LpNormalization"), batch: Float32Array.of(2, 2, 2), rows: 1 };
-    const parity = await exportParity({ ...input, expected: [norm, norm, norm], tolerance });
+    const input = { bytes: singleNode("Hardmax"), batch: Float32Array.of(2, 3, 1), rows: 1 };
+    const parity = await exportParity({ ...input, expected: [0, 1, 0], tolerance });
     expect(parity).toMatchObject({ ok: true, compact: null, additivity: null });
-    expect(parity.compactReason).toContain("LpNormalization");
+    expect(parity.compactReason).toContain("Hardmax");
   });
 
   it("of scores that do not fit the model is an error that states both widths", async () => {
