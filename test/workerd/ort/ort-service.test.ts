@@ -1,6 +1,9 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { MAX_ORT_FILE_BYTES, MAX_ORT_SESSION_BYTES } from "../../../models/engine/ort-memory.ts";
+import { floatTensor, model, node, valueInfo } from "../../../models/onnx/build-graph.ts";
+import { treeEnsembleRegressor } from "../../../models/onnx/tree-ensemble.ts";
+import { writeModel } from "../../../models/onnx/write-model.ts";
 import type { OrtResult, OrtRpc, ScoredBatch } from "../../../workers/ort/contract.ts";
 import type { OrtEnv } from "../../../workers/ort/index.ts";
 import { MAX_BATCH_VALUES } from "../../../workers/ort/limits.ts";
@@ -32,6 +35,42 @@ function scored(result: OrtResult<ScoredBatch>): { output: number[]; width: numb
 }
 
 const tagOf = (result: OrtResult<unknown>): string => (result.ok ? "ok" : result.error.tag);
+
+/** Complete trees over 32 features, with thresholds and leaves that no two nodes share. */
+function forest(count: number, depth: number): Uint8Array {
+  const nodes = 2 ** (depth + 1) - 1;
+  const splits = 2 ** depth - 1;
+  const column = (of: (node: number) => number): number[] => Array.from({ length: nodes }, (_, node) => of(node));
+  const trees = Array.from({ length: count }, (_, tree) => ({
+    feature: column((node) => (node < splits ? (node * 7 + tree) % 32 : -1)),
+    threshold: column((node) => Math.sin(node + tree)),
+    whenTrue: column((node) => (node < splits ? 2 * node + 1 : 0)),
+    whenFalse: column((node) => (node < splits ? 2 * node + 2 : 0)),
+    missingTrue: column((node) => node % 2),
+    value: column((node) => Math.cos(node * tree)),
+  }));
+  const { node: ensemble } = treeEnsembleRegressor({ input: "x", output: "y", trees, baseValues: [0] });
+  return writeModel(
+    model({
+      nodes: [ensemble],
+      inputs: [valueInfo("x", "float32", ["n", 32])],
+      outputs: [valueInfo("y", "float32", ["n", 1])],
+    }),
+  );
+}
+
+/** x[n, width] times a square matrix. */
+function dense(width: number): Uint8Array {
+  const weights = Float32Array.from({ length: width * width }, (_, i) => Math.sin(i));
+  return writeModel(
+    model({
+      nodes: [node("Gemm", { inputs: ["x", "w"], outputs: ["y"] })],
+      inputs: [valueInfo("x", "float32", ["n", width])],
+      outputs: [valueInfo("y", "float32", ["n", width])],
+      initializers: [floatTensor("w", [width, width], weights)],
+    }),
+  );
+}
 
 describe("a published model", () => {
   it("is read from R2, verified, and scores a batch", async () => {
@@ -178,6 +217,20 @@ describe("the isolate", () => {
     expect(status.memoryBytes).toBeLessThan(40 * 2 ** 20);
     expect(status.residentBytes).toBe(status.sessions.reduce((sum, session) => sum + session.bytes, 0));
     expect(status.residentBytes).toBeLessThanOrEqual(status.budgetBytes);
+  });
+
+  it.each([
+    ["boosted trees", () => forest(500, 6)],
+    ["a dense network", () => dense(1024)],
+  ])("occupies no more than it charges for %s", async (_name, build) => {
+    const bytes = build();
+    const before = (await ort.status()).memoryBytes;
+    const described = await ort.describe(await inline(bytes));
+    if (!described.ok) throw new Error(described.error.message);
+    const grown = (await ort.status()).memoryBytes - before;
+    // The floor of 16 MB has some room left, so the growth alone would flatter a small model.
+    expect(bytes.length).toBeGreaterThan(2 ** 20);
+    expect(grown).toBeLessThanOrEqual(described.value.bytes);
   });
 
   it("answers nothing over HTTP", async () => {
