@@ -1,5 +1,22 @@
-import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+
+/** Secrets of the main Worker under test; `test/support/credentials.ts` signs with the same ones. */
+const TEST_SECRETS = {
+  JWT_SECRET: "test-secret-test-secret-test-secret-1",
+  PSEUDONYM_KEY: "test-pseudonym-key-test-pseudonym-key",
+};
+
+/** Stands in for the second Worker, whose own tests are in `workerd-ort`: it says that it has no runtime. */
+const WITHOUT_ORT = `
+import { WorkerEntrypoint } from "cloudflare:workers";
+const failure = { ok: false, error: { tag: "runtime_failed", message: "no runtime in this test", retryable: true } };
+export class OrtService extends WorkerEntrypoint {
+  describe() { return failure; }
+  run() { return failure; }
+}
+export default {};
+`;
 
 export default defineConfig({
   test: {
@@ -27,6 +44,24 @@ export default defineConfig({
         test: {
           name: "workerd-features",
           include: ["test/workerd/features/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // The main Worker with its own configuration: routes, queries on a migrated D1, objects and alarms, consumers.
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("d1/migrations") },
+              workers: [{ name: "edgewise-ort", modules: true, script: WITHOUT_ORT, compatibilityDate: "2026-09-01" }],
+            },
+          })),
+        ],
+        test: {
+          name: "workerd",
+          include: ["test/workerd/app/**/*.test.ts"],
+          setupFiles: ["test/workerd/app/apply-migrations.ts"],
           testTimeout: 60_000,
         },
       },

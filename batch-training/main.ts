@@ -6,6 +6,8 @@ import { runCli } from "./commands/run-cli.ts";
 const edgewise = defineCommand({
   meta: { name: "edgewise", description: "Train, evaluate and publish the models of Edgewise" },
   subCommands: {
+    start: async () => (await import("./commands/start.ts")).start,
+    train: async () => (await import("./commands/train.ts")).train,
     models: async () => (await import("./commands/registry.ts")).models,
     promote: async () => (await import("./commands/registry.ts")).promote,
     rollback: async () => (await import("./commands/registry.ts")).rollback,

@@ -18,7 +18,8 @@ export function fitPolicy(scores: ArrayLike<number>, labels: ArrayLike<number>):
   );
   const at = (position: number): number => Math.min(1, Math.max(0, scores[order[position] ?? 0] ?? 1));
   let frauds = 0;
-  let declineAt = 1;
+  // Where the slice is too small to show it, the precision itself is the threshold: scores are calibrated probabilities.
+  let declineAt = DECLINE_PRECISION;
   for (const [position, row] of order.entries()) {
     frauds += labels[row] === 1 ? 1 : 0;
     const above = position + 1;

@@ -1,20 +1,12 @@
-/** Point-in-time rows of one feature service, in order of the time they are about. */
-export interface TrainingRows {
-  readonly features: readonly string[];
-  /** One array per feature, one value per row; NaN is missing. */
-  readonly columns: readonly Float32Array[];
-  /** 1: charged back as fraud within the maturity window. 0: not. */
-  readonly labels: Float64Array;
-  /** Epoch milliseconds the row is about, ascending. */
-  readonly asOf: Float64Array;
-  /** What the bootstrap draws together: the customer of each row. */
-  readonly subjects: readonly string[];
-}
+import type { TrainingRows as BuiltRows } from "../features/build-training-rows.ts";
+
+/** What training needs of point-in-time rows: names, columns, labels, times ascending, and the customer of each row. */
+export type TrainingRows = Pick<BuiltRows, "featureNames" | "columns" | "labels" | "asOf" | "subjects">;
 
 /** Rows [from, to) without copying. */
 export function sliceRows(rows: TrainingRows, from: number, to: number): TrainingRows {
   return {
-    features: rows.features,
+    featureNames: rows.featureNames,
     columns: rows.columns.map((column) => column.subarray(from, to)),
     labels: rows.labels.subarray(from, to),
     asOf: rows.asOf.subarray(from, to),
@@ -31,7 +23,7 @@ export interface TimeSplit {
 }
 
 /** Splits in time: every validation row is later than every training row, and every test row later than those. */
-export function splitByTime(rows: TrainingRows, trainShare = 0.6, validationShare = 0.2): TimeSplit {
+export function splitByTime(rows: TrainingRows, trainShare = 0.5, validationShare = 0.2): TimeSplit {
   const count = rows.labels.length;
   const first = boundary(rows.asOf, Math.floor(count * trainShare));
   const second = boundary(rows.asOf, Math.floor(count * (trainShare + validationShare)));

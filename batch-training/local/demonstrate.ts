@@ -1,0 +1,59 @@
+import { scoreFraud } from "../../models/contract/api/fraud.ts";
+import type { FraudDecision } from "../../models/contract/decision-record.ts";
+import type { Order } from "../../models/contract/events/orders.ts";
+import type { ApiClient } from "../client/api-client.ts";
+
+/** A promotion reaches every isolate within ten seconds; this leaves room for a load. */
+const SERVING_TIMEOUT_MS = 15_000;
+const POLL_MS = 250;
+
+export interface ScoredOrder {
+  readonly order: Order;
+  readonly decision: FraudDecision;
+  readonly latencyMs: number;
+}
+
+/** Scores an order as a shop would, with reasons. */
+export async function scoreInline(client: Pick<ApiClient, "call">, order: Order): Promise<ScoredOrder> {
+  const started = performance.now();
+  const { body } = await client.call(scoreFraud, { query: { explain: "1" }, body: { order } });
+  return { order, decision: body, latencyMs: performance.now() - started };
+}
+
+/** Waits until the running Worker answers with this version, and says how long that took, in milliseconds. */
+export async function waitUntilServed(
+  client: Pick<ApiClient, "call">,
+  probe: () => Order,
+  version: string,
+): Promise<number> {
+  const started = performance.now();
+  for (;;) {
+    const { decision } = await scoreInline(client, probe());
+    const elapsed = performance.now() - started;
+    if (decision.modelVersion === version) return elapsed;
+    if (elapsed > SERVING_TIMEOUT_MS) {
+      throw new Error(
+        `The Worker still answers with ${decision.modelVersion ?? "the rules"} ${Math.round(elapsed)} ms after the promotion of ${version}.`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A decision for a terminal. */
+export function describeDecision(title: string, { order, decision, latencyMs }: ScoredOrder): string[] {
+  const amount = `${(order.total.amount / 100).toFixed(2)} ${order.total.currency}`;
+  const reasons = decision.reasons
+    .filter((reason) => reason.code !== "base" && reason.code !== "other")
+    .slice(0, 4)
+    .map(
+      (reason) =>
+        `      ${reason.contribution >= 0 ? "+" : "−"}${Math.abs(reason.contribution).toFixed(2)}  ${reason.text} (${reason.value ?? "missing"})`,
+    );
+  return [
+    `  ${title}: order ${order.orderId}, ${amount}`,
+    `    ${decision.decision.toUpperCase()}  score ${decision.score.toFixed(4)}  model ${decision.modelVersion?.slice(0, 12) ?? "rules"}  ${latencyMs.toFixed(1)} ms`,
+    ...(decision.degraded.length > 0 ? [`    degraded: ${decision.degraded.join(", ")}`] : []),
+    ...(reasons.length > 0 ? ["    reasons (log-odds):", ...reasons] : []),
+  ];
+}
