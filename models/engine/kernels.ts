@@ -19,6 +19,29 @@ export interface Kernels {
     sums: number,
     leaves: number,
   ): void;
+  pathTree(
+    nodes: number,
+    count: number,
+    covers: number,
+    wide: number,
+    row: number,
+    features: number,
+    scratch: number,
+    values: number,
+  ): number;
+  shapTree(
+    nodes: number,
+    count: number,
+    covers: number,
+    wide: number,
+    previous: number,
+    row: number,
+    features: number,
+    points: number,
+    pairs: number,
+    scratch: number,
+    values: number,
+  ): number;
   dense(
     x: number,
     packed: number,

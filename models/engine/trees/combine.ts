@@ -15,6 +15,8 @@ export interface Combiner {
   readonly begin: () => void;
   /** Adds a leaf, by its number in the table. */
   readonly add: (leaf: number) => void;
+  /** Adds a leaf's value to a target. */
+  readonly addValue: (target: number, value: number) => void;
   readonly end: (out: Float32Array, to: number) => void;
 }
 
@@ -30,9 +32,15 @@ export interface CombinerFields {
   readonly classifier: ClassifierFields | null;
 }
 
-export function combiner(ensemble: Ensemble, leaves: LeafTable, { double, classifier }: CombinerFields): Combiner {
+const NO_LEAVES: LeafTable = { start: new Int32Array(0), target: new Int32Array(0), weight: new Float64Array(0) };
+
+export function combiner(
+  ensemble: Ensemble,
+  leaves: LeafTable | null,
+  { double, classifier }: CombinerFields,
+): Combiner {
   const { targets, aggregate } = ensemble;
-  const { start, target, weight } = leaves;
+  const { start, target, weight } = leaves ?? NO_LEAVES;
   const scores = double ? new Float64Array(targets) : new Float32Array(targets);
   const scored = new Uint8Array(targets);
   const write = (to: number, value: number): void => {
@@ -56,6 +64,7 @@ export function combiner(ensemble: Ensemble, leaves: LeafTable, { double, classi
       const end = targets === 1 ? from + 1 : (start[leaf + 1] ?? 0);
       for (let at = from; at < end; at++) write(target[at] ?? 0, weight[at] ?? 0);
     },
+    addValue: write,
     end: (out, to) => finish(scores, scored, out, to),
   };
 }

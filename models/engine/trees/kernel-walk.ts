@@ -1,13 +1,18 @@
-import type { Arena } from "../arena.ts";
+import type { Arena, Block } from "../arena.ts";
+import type { Contributor } from "../contributor.ts";
 import type { Value } from "../value.ts";
 import { type Combiner, type Finish, ONE_SCORED } from "./combine.ts";
+import { kernelExplain } from "./kernel-explain.ts";
 import { GROUP, type PackedTrees } from "./packed-trees.ts";
+import type { ShapData } from "./shap-data.ts";
 
 export interface Walk {
   /** Scores that many rows of the input. */
   readonly run: (rows: number) => void;
   /** Bytes that it holds outside the arena. */
   readonly bytes: number;
+  /** Explains the first row of the input; null where the ensemble cannot be explained. */
+  readonly contributor: Contributor | null;
 }
 
 export interface WalkFields {
@@ -16,6 +21,8 @@ export interface WalkFields {
   readonly finish: Finish;
   /** Takes leaves one by one, where payloads are positions in a table. */
   readonly combine: Combiner | null;
+  /** Covers and links between splits; null where the ensemble cannot be explained. */
+  readonly shap: ShapData | null;
   readonly input: Value;
   readonly output: Value;
 }
@@ -29,11 +36,11 @@ const NODE_BYTES = 8;
 /** The walk by the kernels: trees, table and prepared rows lie in their memory. */
 export function kernelWalk(arena: Arena, fields: WalkFields): Walk {
   const { input, output, finish, combine } = fields;
-  const { features, slots, trees, twoCopies } = fields.packed;
+  const { features, slots, trees, twoCopies, target } = fields.packed;
   const groups = fields.packed.first.length / GROUP;
   const copies = twoCopies ? 2 : 1;
   input.inKernelMemory = true;
-  const table = placeTrees(arena, fields.packed);
+  const { table, nodes } = placeTrees(arena, fields.packed);
   const row = arena.block(slots * 4, () => undefined);
   const eights = arena.block(slots * 4 * GROUP * BLOCKS, () => undefined);
   let results = new Float32Array(0);
@@ -50,7 +57,9 @@ export function kernelWalk(arena: Arena, fields: WalkFields): Walk {
 
   function combineAt(leaf: Combiner, at: number, from: number, stride: number): void {
     leaf.begin();
-    for (let tree = 0; tree < trees; tree++) leaf.add(leaves[from + tree * stride] ?? 0);
+    for (let tree = 0, at = from; tree < trees; tree++, at += stride)
+      if (target === null) leaf.add(leaves[at] ?? 0);
+      else leaf.addValue(target[tree] ?? 0, results[at] ?? 0);
     leaf.end(output.data as Float32Array, at * leaf.width);
   }
 
@@ -92,21 +101,25 @@ export function kernelWalk(arena: Arena, fields: WalkFields): Walk {
     }
   }
 
-  return { run, bytes: combine?.bytes ?? 0 };
+  const prepare = (): void => arena.kernels?.prepareRow(input.offset, features, copies, row.offset);
+  const { shap, packed } = fields;
+  const contributor = shap === null ? null : kernelExplain(arena, { packed, data: shap, nodes, row, prepare });
+  return { run, bytes: combine?.bytes ?? 0, contributor };
 }
 
-interface PlacedTable {
-  readonly offset: number;
+interface PlacedTrees {
+  readonly table: Block;
+  readonly nodes: Block;
 }
 
 /** Nodes and table of groups in kernel memory; the packed arrays are let go of once they are copied. */
-function placeTrees(arena: Arena, packed: PackedTrees): PlacedTable {
+function placeTrees(arena: Arena, packed: PackedTrees): PlacedTrees {
   let source: PackedTrees | null = packed;
   const nodes = arena.block(packed.words.byteLength, (buffer, offset) => {
     if (source !== null) new Uint32Array(buffer, offset, source.words.length).set(source.words);
   });
   const groups = packed.first.length / GROUP;
-  return arena.block(groups * GROUP_BYTES, (buffer, offset) => {
+  const table = arena.block(groups * GROUP_BYTES, (buffer, offset) => {
     if (source === null) return;
     const words = new Uint32Array(buffer, offset, (groups * GROUP_BYTES) / 4);
     for (let group = 0; group < groups; group++) {
@@ -119,4 +132,5 @@ function placeTrees(arena: Arena, packed: PackedTrees): PlacedTable {
     }
     source = null;
   });
+  return { table, nodes };
 }

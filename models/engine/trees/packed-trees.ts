@@ -38,7 +38,8 @@ export interface PackedTrees {
   readonly twoCopies: boolean;
   /** Node of the ensemble at each packed position. */
   readonly origin: Int32Array;
-  /** Payloads are positions in this table of leaves rather than values. */
+  /** The one target of each tree where payloads are leaf values; null where they are positions in `leaves`. */
+  readonly target: Int32Array | null;
   readonly leaves: LeafTable | null;
 }
 
@@ -49,12 +50,16 @@ export interface LeafTable {
   readonly weight: Float64Array;
 }
 
-/** null where the ensemble does not fit this form. */
-export function packTrees(ensemble: Ensemble, features: number): PackedTrees | null {
-  const { roots, mode, weightStart } = ensemble;
+/**
+ * null where the ensemble does not fit this form.
+ * @param indexed payloads are positions in a table; tried only where leaf values do not do
+ */
+export function packTrees(ensemble: Ensemble, features: number, indexed = false): PackedTrees | null {
+  const { roots, mode } = ensemble;
   const slots = 2 * features + 1;
   if (ensemble.shared || slots > LARGEST_SLOT) return null;
-  const leaves = hasSingleValues(ensemble) ? null : newLeafTable(ensemble);
+  const leaves = indexed ? newLeafTable(ensemble) : null;
+  const target = indexed ? null : new Int32Array(roots.length).fill(-1);
   let leafCount = 0;
   const trees = roots.length;
   const padded = Math.ceil(trees / GROUP) * GROUP;
@@ -82,8 +87,12 @@ export function packTrees(ensemble: Ensemble, features: number): PackedTrees | n
       if (mode[node] === Mode.LEAF) {
         if (shallow < 0) shallow = depth;
         words[2 * at + 1] = leafWord;
-        if (leaves === null) floats[2 * at] = ensemble.weight[weightStart[node] ?? 0] ?? 0;
-        else {
+        if (target !== null) {
+          const leaf = singleValue(ensemble, node, target[tree] ?? 0);
+          if (leaf === null) return packTrees(ensemble, features, true);
+          target[tree] = leaf.target;
+          floats[2 * at] = leaf.value;
+        } else if (leaves !== null) {
           words[2 * at] = leafCount;
           addLeaf(leaves, ensemble, node, leafCount++);
         }
@@ -116,6 +125,7 @@ export function packTrees(ensemble: Ensemble, features: number): PackedTrees | n
     slots,
     twoCopies,
     origin: origin.subarray(0, end),
+    target,
     leaves,
   };
 }
@@ -139,16 +149,15 @@ function addLeaf({ start, target, weight }: LeafTable, ensemble: Ensemble, node:
   start[leaf + 1] = to;
 }
 
-/** One float32 weight per leaf of a single target: the value itself can stand in the node. */
-function hasSingleValues({ targets, aggregate, weight, weightStart, mode }: Ensemble): boolean {
-  if (targets !== 1 || aggregate === "MIN" || aggregate === "MAX") return false;
-  for (let node = 0; node < mode.length; node++)
-    if (mode[node] === Mode.LEAF) {
-      const value = weight[weightStart[node] ?? 0] ?? 0;
-      // NaN would break the comparison that keeps a walk in its leaf.
-      if (Math.fround(value) !== value) return false;
-    }
-  return true;
+/** A leaf of one float32 weight, for the target that the tree's other leaves have; null for any other leaf. */
+function singleValue(ensemble: Ensemble, node: number, known: number): { target: number; value: number } | null {
+  const from = ensemble.weightStart[node] ?? 0;
+  const [target, value] = [ensemble.weightTarget[from] ?? 0, ensemble.weight[from] ?? 0];
+  // Of several weights for one target ONNX Runtime takes the first.
+  const single = ensemble.targets === 1 || ensemble.weightStart[node + 1] === from + 1;
+  // NaN would break the comparison that keeps a walk in its leaf.
+  if (!single || (known !== -1 && known !== target) || Math.fround(value) !== value) return null;
+  return { target, value };
 }
 
 interface Split {

@@ -1,11 +1,14 @@
 import type { Arena } from "../arena.ts";
 import type { NodeContext, Planned, Planner, Step } from "../operator.ts";
+import type { Contributions } from "../session.ts";
 import { dimOf, type Value } from "../value.ts";
 import { type ClassifierFields, type Combiner, combiner, ONE_SCORED, outputWidth, regression } from "./combine.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { kernelWalk, type Walk, type WalkFields } from "./kernel-walk.ts";
-import { leafOf, packTrees, prepareRows } from "./packed-trees.ts";
+import { leafOf, packTrees, type PackedTrees, prepareRows } from "./packed-trees.ts";
 import { readV3, readV5 } from "./read-ensemble.ts";
+import { shapData } from "./shap-data.ts";
+import { PlainExplainer } from "./tree-shap.ts";
 import { leafOfAny } from "./walk-any.ts";
 
 /** Rows that are walked through one tree before the next tree is touched. */
@@ -37,7 +40,8 @@ function planEnsemble(context: NodeContext, ensemble: Ensemble, classifier: Clas
   if (ensemble.features > columns) throw context.bad(`reads feature ${ensemble.features - 1} of ${columns}`);
   const output = context.output(0, "float32", [rowsDim, outputWidth(ensemble.targets, classifier)]);
   const walk = chooseWalk(context.arena, { ensemble, classifier, input, output, columns });
-  return { outputs: [output], step: stepOf(walk, rowsDim), bytes: walk.bytes };
+  const planned = { outputs: [output], step: stepOf(walk, rowsDim), bytes: walk.bytes };
+  return walk.contributor === null ? planned : { ...planned, contributor: walk.contributor };
 }
 
 // No closure is made where the ensemble is in scope: it would keep the ensemble, many times the size of what is needed.
@@ -62,11 +66,18 @@ function chooseWalk(arena: Arena, { ensemble, classifier, input, output, columns
     const combine = combiner(ensemble, { start, target, weight }, { double: input.type === "float64", classifier });
     return walkAny(ensemble, combine, { input, output, columns });
   }
-  const { leaves } = packed;
-  const combine = leaves === null ? null : combiner(ensemble, leaves, { double: false, classifier });
-  const fields = { packed, finish: regression(ensemble), combine, input, output };
+  const combine = isPlainSum(ensemble, packed)
+    ? null
+    : combiner(ensemble, packed.leaves, { double: false, classifier });
+  const shap = shapData(ensemble, packed, classifier !== null);
+  const fields = { packed, finish: regression(ensemble), combine, shap, input, output };
   if (arena.hasKernels) return kernelWalk(arena, fields);
   return combine === null ? sumPlain(fields) : combinePlain(fields, combine);
+}
+
+/** Leaf values of one target that only have to be added up. */
+function isPlainSum({ targets, aggregate }: Ensemble, { target }: PackedTrees): boolean {
+  return targets === 1 && target !== null && aggregate !== "MIN" && aggregate !== "MAX";
 }
 
 function walkAny(
@@ -77,6 +88,7 @@ function walkAny(
   return {
     // 4 + 1 + 8 + 4 + 4 + 1 + 4 bytes a node, 12 a weight.
     bytes: ensemble.mode.length * 26 + ensemble.weight.length * 12,
+    contributor: null,
     run: (rows) => {
       for (let row = 0; row < rows; row++) {
         combine.begin();
@@ -88,18 +100,23 @@ function walkAny(
 }
 
 /** Leaves one by one through the combiner: several targets, or aggregates that are no sum. */
-function combinePlain({ packed, input, output }: WalkFields, combine: Combiner): Walk {
-  const { words, first, trees, features, slots, twoCopies } = packed;
+function combinePlain({ packed, shap, input, output }: WalkFields, combine: Combiner): Walk {
+  const { words, first, trees, features, slots, twoCopies, target } = packed;
   const floats = new Float32Array(words.buffer);
   const prepared = new Float32Array(slots);
+  const { contributor, bytes } = explainPlain({ packed, shap, input, prepared });
   return {
-    bytes: words.byteLength + combine.bytes,
+    bytes: words.byteLength + combine.bytes + bytes,
+    contributor,
     run: (rows) => {
       for (let row = 0; row < rows; row++) {
         prepareRows({ features, slots, twoCopies }, input.data, row * features, 1, prepared);
         combine.begin();
-        for (let tree = 0; tree < trees; tree++)
-          combine.add(words[2 * leafOf(words, floats, first[tree] ?? 0, prepared, 0)] ?? 0);
+        for (let tree = 0; tree < trees; tree++) {
+          const at = 2 * leafOf(words, floats, first[tree] ?? 0, prepared, 0);
+          if (target === null) combine.add(words[at] ?? 0);
+          else combine.addValue(target[tree] ?? 0, floats[at] ?? 0);
+        }
         combine.end(output.data as Float32Array, row * combine.width);
       }
     },
@@ -107,14 +124,16 @@ function combinePlain({ packed, input, output }: WalkFields, combine: Combiner):
 }
 
 /** Sums of leaf values: a block of rows through tree after tree. */
-function sumPlain({ packed, finish, input, output }: WalkFields): Walk {
+function sumPlain({ packed, finish, shap, input, output }: WalkFields): Walk {
   const { words, first, trees, features, slots, twoCopies } = packed;
   const floats = new Float32Array(words.buffer);
   const prepared = new Float32Array(slots * BLOCK_ROWS);
   const sums = new Float32Array(BLOCK_ROWS);
   const score = new Float32Array(1);
+  const { contributor, bytes } = explainPlain({ packed, shap, input, prepared });
   return {
-    bytes: words.byteLength + prepared.byteLength,
+    bytes: words.byteLength + prepared.byteLength + bytes,
+    contributor,
     run: (rows) => {
       for (let from = 0; from < rows; from += BLOCK_ROWS) {
         const block = Math.min(BLOCK_ROWS, rows - from);
@@ -130,6 +149,24 @@ function sumPlain({ packed, finish, input, output }: WalkFields): Walk {
         }
       }
     },
+  };
+}
+
+interface PlainExplainFields extends Pick<WalkFields, "packed" | "shap" | "input"> {
+  readonly prepared: Float32Array;
+}
+
+function explainPlain({ packed, shap, input, prepared }: PlainExplainFields): Pick<Walk, "contributor" | "bytes"> {
+  if (shap === null) return { contributor: null, bytes: 0 };
+  const { words, first, features, slots, twoCopies } = packed;
+  const explainer = new PlainExplainer({ words, floats: new Float32Array(words.buffer), first }, shap);
+  const explained = (explain: (row: Float32Array) => Contributions) => (): Contributions => {
+    prepareRows({ features, slots, twoCopies }, input.data, 0, 1, prepared);
+    return explain(prepared);
+  };
+  return {
+    contributor: { exact: explained((row) => explainer.exact(row)), path: explained((row) => explainer.path(row)) },
+    bytes: shap.cover.byteLength + shap.previous.byteLength,
   };
 }
 

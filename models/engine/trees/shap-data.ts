@@ -1,0 +1,129 @@
+/** What explaining needs beside the packed trees, and the choice of ensembles that can be explained. */
+import type { Ensemble } from "./ensemble.ts";
+import type { PackedTrees } from "./packed-trees.ts";
+
+/** Deepest paths in distinct features: 64 quadrature points. Real models stay below 32. */
+const MAX_DISTINCT = 128;
+
+/** Positions within a tree have 16 bits. */
+const MAX_TREE_NODES = 65_535;
+
+export interface ShapData {
+  /** Covers by packed position: 32-bit integers where all are, else doubles. */
+  readonly cover: Uint32Array | Float64Array;
+  /**
+   * By packed position, for a split: position within the tree of the node below the nearest split above on the same
+   * feature, on the way here; 0 where there is none.
+   */
+  readonly previous: Uint16Array;
+  /** By tree: nodes, quadrature points, output. */
+  readonly counts: Int32Array;
+  readonly points: Int32Array;
+  readonly target: Int32Array;
+  /** Sums of outputs are multiplied by this (1, or one over the trees for an average). */
+  readonly scale: number;
+  readonly outputs: number;
+  /** Base values of the file per output. */
+  readonly base: Float64Array;
+  readonly features: number;
+}
+
+/**
+ * null where there are no covers, or where the margin is no plain sum of one value per leaf: minima and maxima, leaves of
+ * several weights, binary encodings whose base value ONNX Runtime ignores.
+ */
+export function shapData(ensemble: Ensemble, packed: PackedTrees, classifier: boolean): ShapData | null {
+  const { cover, aggregate, base, targets } = ensemble;
+  if (cover === null || aggregate === "MIN" || aggregate === "MAX") return null;
+  const { target } = packed;
+  if (target === null) return null;
+  const oneScore = classifier && targets === 2;
+  // A binary classifier is explained where its leaves score class 0, which ONNX Runtime reads as the positive side.
+  if (oneScore && (target.some((index) => index !== 0) || base.length > 1)) return null;
+  const outputs = oneScore ? 1 : targets;
+  if (base.length !== 0 && base.length !== outputs) return null;
+  const counts = Int32Array.from({ length: packed.trees }, (_, tree) => nodesOf(packed, tree));
+  if (counts.some((count) => count > MAX_TREE_NODES)) return null;
+  const covers = Float64Array.from(packed.origin, (node) => cover[node] ?? 0);
+  const whole = covers.every((value) => Number.isInteger(value) && value <= 0xffff_ffff);
+  const paths = packed.first.subarray(0, packed.trees);
+  const previous = new Uint16Array(packed.nodes);
+  const points = Int32Array.from(paths, (first, tree) => {
+    const distinct = linkFeatures(packed, first, counts[tree] ?? 0, previous);
+    // n points integrate polynomials of degree 2n - 1 exactly; the integrand has the degree of the other features.
+    return Math.ceil(Math.max(1, distinct) / 2);
+  });
+  if (points.some((count) => count > MAX_DISTINCT / 2)) return null;
+  return {
+    cover: whole ? Uint32Array.from(covers) : covers,
+    previous,
+    counts,
+    points,
+    target,
+    scale: aggregate === "AVERAGE" ? 1 / packed.trees : 1,
+    outputs,
+    base: base.length === 0 ? new Float64Array(outputs) : base,
+    features: packed.features,
+  };
+}
+
+function nodesOf({ first, trees, nodes }: PackedTrees, tree: number): number {
+  return (tree + 1 < trees ? (first[tree + 1] ?? 0) : nodes) - (first[tree] ?? 0);
+}
+
+/** Fills `previous` for one tree; returns the most distinct features on a path. */
+function linkFeatures(packed: PackedTrees, first: number, count: number, previous: Uint16Array): number {
+  const { words, features } = packed;
+  const featureOf = (at: number): number => ((words[2 * (first + at) + 1] ?? 0) >>> 16) % features;
+  const parent = new Int32Array(count);
+  const distinct = new Int32Array(count);
+  let most = 0;
+  for (let at = 0; at < count; at++) {
+    const distance = (words[2 * (first + at) + 1] ?? 0) & 0xffff;
+    if (distance === 1) {
+      most = Math.max(most, distinct[at] ?? 0);
+      continue;
+    }
+    const feature = featureOf(at);
+    let found = 0;
+    for (let below = at; below !== 0; below = parent[below] ?? 0)
+      if (featureOf(parent[below] ?? 0) === feature) {
+        found = below;
+        break;
+      }
+    previous[first + at] = found;
+    for (const child of [at + distance - 1, at + distance]) {
+      parent[child] = at;
+      distinct[child] = (distinct[at] ?? 0) + (found === 0 ? 1 : 0);
+    }
+  }
+  return most;
+}
+
+export interface Quadrature {
+  /** Points in (0, 1) and their weights, which add up to 1. */
+  readonly at: Float64Array;
+  readonly weight: Float64Array;
+}
+
+/** Gauss–Legendre on [0, 1], by Newton's method on the Legendre polynomial (Numerical Recipes, 4.6). */
+export function gaussLegendre(count: number): Quadrature {
+  const at = new Float64Array(count);
+  const weight = new Float64Array(count);
+  for (let index = 0; index < count; index++) {
+    let x = Math.cos((Math.PI * (index + 0.75)) / (count + 0.5));
+    let slope = 1;
+    for (let step = 0; step < 100; step++) {
+      let [value, before] = [1, 0];
+      for (let degree = 1; degree <= count; degree++)
+        [value, before] = [((2 * degree - 1) * x * value - (degree - 1) * before) / degree, value];
+      slope = (count * (x * value - before)) / (x * x - 1);
+      const move = value / slope;
+      x -= move;
+      if (Math.abs(move) < 1e-16) break;
+    }
+    at[index] = (1 + x) / 2;
+    weight[index] = 1 / ((1 - x * x) * slope * slope);
+  }
+  return { at, weight };
+}
