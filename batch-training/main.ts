@@ -13,6 +13,7 @@ const edgewise = defineCommand({
     rollback: async () => (await import("./commands/registry.ts")).rollback,
     "dead-letters": async () => (await import("./commands/registry.ts")).deadLetters,
     model: async () => (await import("./commands/model.ts")).model,
+    evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
   },
 });
 
