@@ -1,6 +1,7 @@
 /** Spells an ensemble as `TreeEnsembleRegressor`, `TreeEnsembleClassifier` (version 3) or `TreeEnsemble` (version 5). */
 import { attribute, model, node, tensor, valueInfo } from "../../../models/onnx/build-graph.ts";
 import type { Attribute } from "../../../models/onnx/model.ts";
+import { encodeTreeCover, treeCoverKey } from "../../../models/onnx/tree-cover.ts";
 import { writeModel } from "../../../models/onnx/write-model.ts";
 import { type EnsembleShape, MODES, type TreeShape } from "./arbitrary-ensemble.ts";
 
@@ -87,6 +88,8 @@ export interface RegressorOptions {
   readonly aggregate: Aggregate;
   readonly post: PostTransform;
   readonly base: readonly number[] | null;
+  /** One per node, in file order; without them the model cannot be explained. */
+  readonly covers?: Float64Array;
 }
 
 /** x float32[n, width] → y float32[n, targets]. */
@@ -113,6 +116,7 @@ export function regressorBytes(shape: EnsembleShape, options: RegressorOptions):
       nodes: [trees],
       inputs: [valueInfo("x", "float32", ["n", shape.width])],
       outputs: [valueInfo("y", "float32", ["n", shape.targets])],
+      metadata: new Map(options.covers ? [[treeCoverKey("y"), encodeTreeCover(options.covers)]] : []),
     }),
   );
 }

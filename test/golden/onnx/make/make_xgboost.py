@@ -24,7 +24,11 @@ def covers(booster, model):
         by_id = {c["nodeid"]: c for c in n["children"]}
         return by_id[n["yes"]], by_id[n["no"]]
 
-    return covers_in_onnx_order(model, roots, children, lambda n: n["cover"])
+    def cover(n):
+        # Printed covers are rounded; a parent's is taken as the sum of its leaves', so that they are consistent.
+        return n["cover"] if "children" not in n else sum(map(cover, n["children"]))
+
+    return covers_in_onnx_order(model, roots, children, cover)
 
 
 def extras(estimator, model, x):
