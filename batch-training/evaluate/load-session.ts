@@ -1,13 +1,32 @@
 /** Both engines in Node, from the bytes of one file. */
-import { compileSession } from "../../models/engine/compile-session.ts";
+import { readFileSync } from "node:fs";
+import { type CompactSession, compileSession } from "../../models/engine/compile-session.ts";
 import { ortSessionBytes } from "../../models/engine/ort-memory.ts";
 import { createOrtSession, type OrtSession } from "../../models/engine/ort-session.ts";
-import type { Session } from "../../models/engine/session.ts";
+import type { Model } from "../../models/onnx/model.ts";
 import { readModel } from "../../models/onnx/read-model.ts";
 
-/** @throws OnnxError for a file that is no valid model, UnsupportedOperator for a graph this engine does not run */
-export function loadCompact(bytes: Uint8Array): Session {
-  return compileSession(readModel(bytes));
+let kernels: WebAssembly.Module | null = null;
+
+/** The SIMD kernels that the Worker serves with, compiled on first use. */
+function engineKernels(): WebAssembly.Module {
+  kernels ??= new WebAssembly.Module(
+    readFileSync(new URL("../../models/engine/kernels/kernels.wasm", import.meta.url)),
+  );
+  return kernels;
+}
+
+/**
+ * The compact engine as it serves, with its kernels; `plain` leaves them out and runs everything in JavaScript.
+ * @throws OnnxError for a file that is no valid model, UnsupportedOperator for a graph this engine does not run
+ */
+export function loadCompact(bytes: Uint8Array, options: { readonly plain?: boolean } = {}): CompactSession {
+  return compactSession(readModel(bytes), options);
+}
+
+/** As `loadCompact`, of a model already read. */
+export function compactSession(model: Model, options: { readonly plain?: boolean } = {}): CompactSession {
+  return compileSession(model, options.plain ? {} : { kernels: engineKernels() });
 }
 
 /**

@@ -1,8 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileSession } from "../../../models/engine/compile-session.ts";
+import { loadCompact } from "../../../batch-training/evaluate/load-session.ts";
 import type { Contributions } from "../../../models/engine/session.ts";
-import { readModel } from "../../../models/onnx/read-model.ts";
 import { fuzzParameters } from "../../support/onnx/against-ort.ts";
 import {
   arbitraryEnsemble,
@@ -12,7 +11,6 @@ import {
   type TreeShape,
 } from "../../support/onnx/arbitrary-ensemble.ts";
 import { regressorBytes } from "../../support/onnx/ensemble-model.ts";
-import { explainReady } from "../../support/onnx/explain-ready.ts";
 import {
   covered,
   type CoveredTree,
@@ -88,31 +86,40 @@ function compare(own: Contributions, naive: NaiveAttribution, at: { target: numb
   expect(Math.abs(sum - (own.raw[at.target] ?? Number.NaN)), "additivity").toBeLessThan(1e-9);
 }
 
-const session = (bytes: Uint8Array) => compileSession(readModel(bytes));
 const present = (attribute: Attribute | null): Attribute => {
   if (!attribute) throw new Error("the session does not explain");
   return attribute;
 };
 
-const exact = { of: (bytes: Uint8Array) => present(session(bytes).explain), naive: naiveShapley };
-const path = { of: (bytes: Uint8Array) => present(session(bytes).preview), naive: naivePath };
+const exact = (plain: boolean) => ({
+  of: (bytes: Uint8Array) => present(loadCompact(bytes, { plain }).explain),
+  naive: naiveShapley,
+});
+const path = (plain: boolean) => ({
+  of: (bytes: Uint8Array) => present(loadCompact(bytes, { plain }).preview),
+  naive: naivePath,
+});
+const ENGINES = [
+  ["with kernels", false],
+  ["in plain JavaScript", true],
+] as const;
 
-describe.skipIf(!explainReady)("exact attributions", () => {
+describe.each(ENGINES)("exact attributions %s", (_name, plain) => {
   it("are Shapley values by definition: ordered comparisons, repeated features, missing and infinite values", () => {
-    hold(cases({ maxTargets: 1, emptyLeaves: false, maxDepth: 6 }), 150, exact);
+    hold(cases({ maxTargets: 1, emptyLeaves: false, maxDepth: 6 }), 150, exact(plain));
   });
 
   it("for several targets at once", () => {
-    hold(cases({ maxTargets: 3, emptyLeaves: false }), 100, exact);
+    hold(cases({ maxTargets: 3, emptyLeaves: false }), 100, exact(plain));
   });
 
   it("where leaves were reached by no training row", () => {
-    hold(cases({ maxTargets: 1, emptyLeaves: true }), 150, exact);
+    hold(cases({ maxTargets: 1, emptyLeaves: true }), 150, exact(plain));
   });
 });
 
-describe.skipIf(!explainReady)("path attributions", () => {
+describe.each(ENGINES)("path attributions %s", (_name, plain) => {
   it("are Saabas' by definition, and add up as well", () => {
-    hold(cases({ maxTargets: 2, emptyLeaves: false, maxDepth: 6 }), 150, path);
+    hold(cases({ maxTargets: 2, emptyLeaves: false, maxDepth: 6 }), 150, path(plain));
   });
 });

@@ -26,8 +26,11 @@ describe.each(ids(goldenFixtures))("%s", (_id, fixture) => {
     await session.release();
   });
 
-  it("on the compact engine gives the library's scores, in a batch and row by row", () => {
-    const session = loadCompact(fixture.bytes);
+  it.each([
+    ["with kernels", false],
+    ["in plain JavaScript", true],
+  ])("on the compact engine, %s, gives the library's scores, in a batch and row by row", (_name, plain) => {
+    const session = loadCompact(fixture.bytes, { plain });
     const batch = session.run(values, rows).slice();
     expectClose(batch, fixture.output.data, TOLERANCE);
     const width = fixture.input.width;
@@ -49,11 +52,14 @@ describe.each(ids(goldenFixtures.filter((fixture) => fixture.leaves)))("%s: leav
   });
 
   it("the compact engine reaches the library's leaf, the one ONNX Runtime reaches", async () => {
-    const compact = loadCompact(probe).run(values, rows).slice();
-    expectSameLeaves(compact, fixture);
     const session = await loadOrt(probe);
-    expectSame(compact, await session.run(values, rows));
+    const judged = await session.run(values, rows);
     await session.release();
+    for (const plain of [true, false]) {
+      const compact = loadCompact(probe, { plain }).run(values, rows);
+      expectSameLeaves(compact, fixture);
+      expectSame(compact, judged);
+    }
   });
 });
 

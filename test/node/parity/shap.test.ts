@@ -1,18 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { compileSession } from "../../../models/engine/compile-session.ts";
+import { compactSession } from "../../../batch-training/evaluate/load-session.ts";
 import type { Contributions, Session } from "../../../models/engine/session.ts";
 import { readModel } from "../../../models/onnx/read-model.ts";
 import { encodeTreeCover, treeCoverKey } from "../../../models/onnx/tree-cover.ts";
-import { explainReady } from "../../support/onnx/explain-ready.ts";
 import { type GoldenFixture, goldenFixtures } from "../../support/onnx/golden-fixtures.ts";
 import { ensembleOf } from "../../support/onnx/leaf-probe.ts";
 
 /** The model with its covers where the compact engine looks for them. */
-function explainable(fixture: GoldenFixture): Session {
+function explainable(fixture: GoldenFixture, plain: boolean): Session {
   const model = readModel(fixture.bytes);
   const [output = ""] = ensembleOf(model).outputs;
   const covers = encodeTreeCover(fixture.covers?.data ?? new Float64Array(0));
-  return compileSession({ ...model, metadata: new Map([...model.metadata, [treeCoverKey(output), covers]]) });
+  return compactSession(
+    { ...model, metadata: new Map([...model.metadata, [treeCoverKey(output), covers]]) },
+    { plain },
+  );
 }
 
 function* rowsOf(fixture: GoldenFixture): Generator<[number, Float32Array]> {
@@ -20,9 +22,12 @@ function* rowsOf(fixture: GoldenFixture): Generator<[number, Float32Array]> {
   for (let row = 0; row < rows; row++) yield [row, values.subarray(row * width, (row + 1) * width)];
 }
 
-/** Largest difference to `rows × outputs × (features + 1)` reference values, base last. */
+/** Largest difference, with kernels and without, to `rows × outputs × (features + 1)` reference values, base last. */
 function largestError(fixture: GoldenFixture, reference: Float64Array): number {
-  const session = explainable(fixture);
+  return Math.max(...[true, false].map((plain) => errorOf(explainable(fixture, plain), fixture, reference)));
+}
+
+function errorOf(session: Session, fixture: GoldenFixture, reference: Float64Array): number {
   const { width, rows } = fixture.input;
   const outputs = reference.length / rows / (width + 1);
   let worst = 0;
@@ -53,13 +58,13 @@ it("the fixtures cover every library of trees", () => {
   expect(new Set(explained.map((fixture) => fixture.family))).toEqual(new Set(["lightgbm", "sklearn", "xgboost"]));
 });
 
-describe.skipIf(!explainReady).each(named(explained))("%s", (_id, fixture) => {
+describe.each(named(explained))("%s", (_id, fixture) => {
   it("attributions are those of the shap package on the same trees, within 1e-9", () => {
     expect(largestError(fixture, fixture.shap?.data ?? new Float64Array(0))).toBeLessThan(1e-9);
   });
 
-  it("base and attributions add up to the raw score, within 1e-9", () => {
-    const session = explainable(fixture);
+  it.each([true, false])("base and attributions add up to the raw score, within 1e-9 (plain: %s)", (plain) => {
+    const session = explainable(fixture, plain);
     for (const [, row] of rowsOf(fixture)) {
       const { features, outputs, base, values, raw } = contributionsOf(session, row);
       for (let output = 0; output < outputs; output++) {
@@ -72,7 +77,7 @@ describe.skipIf(!explainReady).each(named(explained))("%s", (_id, fixture) => {
   });
 });
 
-describe.skipIf(!explainReady).each(named(explained.filter((fixture) => fixture.contrib)))("%s", (_id, fixture) => {
+describe.each(named(explained.filter((fixture) => fixture.contrib)))("%s", (_id, fixture) => {
   it("attributions are LightGBM's pred_contrib end to end, within 1e-5", () => {
     expect(largestError(fixture, fixture.contrib?.data ?? new Float64Array(0))).toBeLessThan(1e-5);
   });

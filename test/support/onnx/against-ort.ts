@@ -1,6 +1,7 @@
 /** Runs one graph on both engines, ONNX Runtime as the judge. */
 import { loadCompact, loadOrt } from "../../../batch-training/evaluate/load-session.ts";
 import { OrtSessionError } from "../../../models/engine/ort-session.ts";
+import type { Session } from "../../../models/engine/session.ts";
 import { expectClose, expectSame } from "./expect-scores.ts";
 
 export const CLOSE = { relative: 1e-5, absolute: 1e-6 };
@@ -29,7 +30,8 @@ export async function ortScores(bytes: Uint8Array, batch: Float32Array, rows: nu
 }
 
 /**
- * Both engines on one batch; the compact engine also row by row, because it may walk a single row in another way.
+ * Both engines on one batch; the compact engine with its SIMD kernels and without, and also row by row, because it may walk
+ * a single row in another way.
  * @returns whether ONNX Runtime took the graph; where it does not, there is nothing to hold the engine to
  */
 export async function expectAlike(
@@ -40,7 +42,15 @@ export async function expectAlike(
   const { rows, tolerance } = options;
   const expected = await ortScores(bytes, batch, rows);
   if (!expected) return false;
-  const session = loadCompact(bytes);
+  for (const plain of [true, false]) checkSession(loadCompact(bytes, { plain }), { batch, rows, expected, tolerance });
+  return true;
+}
+
+function checkSession(
+  session: Session,
+  call: { batch: Float32Array; rows: number; expected: Float32Array; tolerance: typeof CLOSE | "exact" },
+): void {
+  const { batch, rows, expected, tolerance } = call;
   const check = (actual: ArrayLike<number>): void =>
     tolerance === "exact" ? expectSame(actual, expected) : expectClose(actual, expected, tolerance);
   check(session.run(batch, rows).slice());
@@ -49,5 +59,4 @@ export async function expectAlike(
     ...session.run(batch.subarray(row * width, (row + 1) * width), 1),
   ]);
   check(single.flat());
-  return true;
 }

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { Report } from "../../../../models/contract/report.ts";
 import { model } from "../../../../batch-training/commands/model.ts";
 import { runCli } from "../../../../batch-training/commands/run-cli.ts";
-import { explainReady } from "../../../support/onnx/explain-ready.ts";
 import { singleNode, stumps } from "../../../support/onnx/small-models.ts";
 
 let folder = "";
@@ -68,7 +67,7 @@ describe("model run", () => {
     expect(out.join("\n")).toMatch(/largest difference \S+ at row \d: ort 0\.\d+, compact 0\.\d+/);
   });
 
-  it.skipIf(!explainReady)("explains: base and contributions add up to the raw score, by column name", async () => {
+  it("explains: base and contributions add up to the raw score, by column name", async () => {
     const args = [path("stumps.onnx"), "--input", path("rows.csv"), "--explain", "--json", path("explain.json")];
     expect(await run("run", ...args)).toBe(0);
     expect(out.join("\n")).toMatch(/base .* a [+-]/);

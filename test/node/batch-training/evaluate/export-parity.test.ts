@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { describeParity, exportParity } from "../../../../batch-training/evaluate/export-parity.ts";
-import { explainReady } from "../../../support/onnx/explain-ready.ts";
 import { singleNode, stumps } from "../../../support/onnx/small-models.ts";
 
 const batch = Float32Array.of(0, 0, 0, 2, 0, -1, Number.NaN, 0, Number.NaN);
@@ -10,16 +9,13 @@ const trainer = [sigmoid(0.25 - 1 + 2), sigmoid(0.25 + 2 - 1), sigmoid(0.25 - 1 
 const tolerance = { absolute: 1e-6, relative: 1e-5 };
 
 describe("parity of an export", () => {
-  it.skipIf(!explainReady)(
-    "passes where both engines repeat the trainer's scores, and the explanations add up",
-    async () => {
-      const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected: trainer, tolerance });
-      expect(parity).toMatchObject({ ok: true, rows: 3 });
-      expect(parity.compact?.absolute).toBeLessThan(1e-6);
-      expect(parity.additivity?.error).toBeLessThan(1e-12);
-      expect(describeParity(parity)).toHaveLength(3);
-    },
-  );
+  it("passes where both engines repeat the trainer's scores, and the explanations add up", async () => {
+    const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected: trainer, tolerance });
+    expect(parity).toMatchObject({ ok: true, rows: 3 });
+    expect(parity.compact?.absolute).toBeLessThan(1e-6);
+    expect(parity.additivity?.error).toBeLessThan(1e-12);
+    expect(describeParity(parity)).toHaveLength(3);
+  });
 
   it("fails where one score differs, and names the row for both engines", async () => {
     const expected = trainer.with(1, 0.5);
