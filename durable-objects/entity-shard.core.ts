@@ -64,6 +64,13 @@ export interface EntityStates {
   readonly states: (Uint8Array | null)[];
 }
 
+/** Parameters that one statement may bind. */
+const MAX_BOUND = 100;
+
+export function isRefused(outcome: ClaimOutcome | undefined): boolean {
+  return outcome === "conflict" || outcome === "too-old";
+}
+
 export type AttemptAnswer = EntityStates & AppliedFacts;
 
 /**
@@ -88,28 +95,29 @@ export class EntityShardCore {
   }
 
   claim(claims: readonly EventClaim[], now: number): ClaimOutcome[] {
-    return this.#transaction(() =>
-      claims.map(({ identity, content, old }) => {
-        const known = this.#storage.sql
-          .exec<{ content: string }>("SELECT content FROM events WHERE identity = ?", identity)
-          .toArray()[0];
-        if (known) return known.content === content ? "known" : "conflict";
-        if (old) return "too-old";
-        this.#storage.sql.exec(
-          "INSERT INTO events (identity, content, at, settled) VALUES (?, ?, ?, 0)",
-          identity,
-          content,
-          now,
-        );
-        return "new";
-      }),
-    );
+    return this.#transaction(() => claims.map((claim) => this.#claimOne(claim, now)));
+  }
+
+  /** `claim` and `apply` in one, where one object holds both: facts of events that are refused are dropped. */
+  ingest(
+    claims: readonly EventClaim[],
+    batch: FactBatch,
+    now: number,
+  ): { claims: ClaimOutcome[]; applied: AppliedFacts } {
+    const facts = readFactBatch(batch, this.#catalog);
+    return this.#transaction(() => {
+      const claimed = claims.map((claim) => this.#claimOne(claim, now));
+      return { claims: claimed, applied: this.#applyBatch(batch, facts, (owner) => !isRefused(claimed[owner])) };
+    });
   }
 
   settle(identities: readonly string[]): void {
     this.#transaction(() => {
-      for (const identity of identities)
-        this.#storage.sql.exec("UPDATE events SET settled = 1 WHERE identity = ? AND settled = 0", identity);
+      for (let from = 0; from < identities.length; from += MAX_BOUND) {
+        const part = identities.slice(from, from + MAX_BOUND);
+        const list = part.map(() => "?").join(",");
+        this.#storage.sql.exec(`UPDATE events SET settled = 1 WHERE settled = 0 AND identity IN (${list})`, ...part);
+      }
     });
   }
 
@@ -124,12 +132,7 @@ export class EntityShardCore {
   /** Applies facts, each once by the identity of the fact. */
   apply(batch: FactBatch): AppliedFacts {
     const facts = readFactBatch(batch, this.#catalog);
-    return this.#transaction(() => {
-      const entities = batch.entities.map((name) => this.#entity(name));
-      const before = entities.map((entity) => entity.version);
-      const outcomes = this.#applyFacts(entities, facts);
-      return { outcomes, before, after: entities.map((entity) => entity.version) };
-    });
+    return this.#transaction(() => this.#applyBatch(batch, facts, () => true));
   }
 
   /** States of entities whose version is not the one the caller knows (-1: none). */
@@ -189,10 +192,38 @@ export class EntityShardCore {
     return !reachedEnd;
   }
 
-  #applyFacts(entities: readonly ShardEntity[], facts: readonly BatchedFact[]): FactOutcome[] {
+  #claimOne({ identity, content, old }: EventClaim, now: number): ClaimOutcome {
+    const { sql } = this.#storage;
+    if (!old) {
+      const inserted = sql.exec(
+        "INSERT INTO events (identity, content, at, settled) VALUES (?, ?, ?, 0) ON CONFLICT (identity) DO NOTHING",
+        identity,
+        content,
+        now,
+      );
+      if (inserted.rowsWritten > 0) return "new";
+    }
+    const known = sql.exec<{ content: string }>("SELECT content FROM events WHERE identity = ?", identity).toArray()[0];
+    if (!known) return "too-old";
+    return known.content === content ? "known" : "conflict";
+  }
+
+  #applyBatch(batch: FactBatch, facts: readonly BatchedFact[], isWanted: (owner: number) => boolean): AppliedFacts {
+    const entities = batch.entities.map((name) => this.#entity(name));
+    const before = entities.map((entity) => entity.version);
+    const outcomes = this.#applyFacts(entities, facts, isWanted);
+    return { outcomes, before, after: entities.map((entity) => entity.version) };
+  }
+
+  #applyFacts(
+    entities: readonly ShardEntity[],
+    facts: readonly BatchedFact[],
+    isWanted: (owner: number) => boolean,
+  ): FactOutcome[] {
     const version = this.#version + 1;
     const changed = new Set<number>();
-    const outcomes = facts.map(({ entity: index, group, fact, ingestedAt }) => {
+    const outcomes = facts.map(({ entity: index, group, fact, ingestedAt, owner }): FactOutcome => {
+      if (!isWanted(owner)) return "dropped";
       const entity = entities[index] as ShardEntity;
       const now = Math.max(entity.ingestedAt, ingestedAt);
       const outcome = addEntityFact(entity.state, group, fact, now, {

@@ -30,6 +30,11 @@ export class EntityShard extends DurableObject {
     return this.#core.claim(claims, Date.now());
   }
 
+  async ingest(claims: EventClaim[], batch: FactBatch): Promise<{ claims: ClaimOutcome[]; applied: AppliedFacts }> {
+    await this.#armAlarm();
+    return this.#core.ingest(claims, batch, Date.now());
+  }
+
   async settle(identities: string[]): Promise<void> {
     this.#core.settle(identities);
   }

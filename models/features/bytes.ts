@@ -28,16 +28,25 @@ export class ByteWriter {
   /** An integer 0 ≤ value < 2^53, seven bits a byte, lowest first. */
   varint(value: number): void {
     if (this.length + 8 > this.bytes.length) this.grow(8);
+    const { bytes } = this;
+    let at = this.length;
     let rest = value;
-    while (rest >= 0x8000_0000) {
-      this.bytes[this.length++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
+    if (value >= 0x1000_0000) {
+      // Four bytes of 28 bits first, so that the rest fits the integer operations.
+      rest = Math.floor(value / 0x1000_0000);
+      const low = value - rest * 0x1000_0000;
+      bytes[at] = (low & 0x7f) | 0x80;
+      bytes[at + 1] = ((low >>> 7) & 0x7f) | 0x80;
+      bytes[at + 2] = ((low >>> 14) & 0x7f) | 0x80;
+      bytes[at + 3] = ((low >>> 21) & 0x7f) | 0x80;
+      at += 4;
     }
     while (rest >= 0x80) {
-      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
+      bytes[at++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.bytes[this.length++] = rest;
+    bytes[at++] = rest;
+    this.length = at;
   }
 
   uint32(value: number): void {
@@ -47,9 +56,11 @@ export class ByteWriter {
   }
 
   uint48(value: number): void {
-    this.uint32(value % 2 ** 32);
-    this.byte(Math.floor(value / 2 ** 32) & 0xff);
-    this.byte(Math.floor(value / 2 ** 40) & 0xff);
+    if (this.length + 6 > this.bytes.length) this.grow(6);
+    const high = Math.floor(value / 0x1_0000_0000);
+    this.view.setUint32(this.length, value - high * 0x1_0000_0000, true);
+    this.view.setUint16(this.length + 4, high, true);
+    this.length += 6;
   }
 
   double(value: number): void {
@@ -60,7 +71,8 @@ export class ByteWriter {
 
   /** Any double: non-negative integers below 2^51 as a varint of twice the value, missing as 1, the rest as 3 and eight bytes. */
   number(value: number): void {
-    if (value >= 0 && value < MAX_SHORT && Number.isInteger(value) && !Object.is(value, -0)) this.varint(value * 2);
+    if (value >= 0 && value < MAX_SHORT && Math.floor(value) === value && (value !== 0 || 1 / value > 0))
+      this.varint(value * 2);
     else if (Number.isNaN(value)) this.varint(1);
     else {
       this.varint(3);
@@ -109,13 +121,17 @@ export class ByteReader {
   }
 
   varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i++) {
+    let low = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.byte();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 128;
+      low |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low;
+    }
+    let high = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.byte();
+      high |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low + high * 0x1000_0000;
     }
     throw new CorruptBytesError(`integer too long at byte ${this.at}`);
   }
@@ -138,7 +154,10 @@ export class ByteReader {
   }
 
   uint48(): number {
-    return this.uint32() + this.byte() * 2 ** 32 + this.byte() * 2 ** 40;
+    this.need(6);
+    const value = this.view.getUint32(this.at, true) + this.view.getUint16(this.at + 4, true) * 0x1_0000_0000;
+    this.at += 6;
+    return value;
   }
 
   double(): number {

@@ -35,6 +35,8 @@ export interface CompiledAggregate extends CompiledBase {
   /** Index of the column; -1: the facts themselves. */
   readonly column: number;
   readonly needs: Parts;
+  /** Nothing but the sum and count of a column is needed. */
+  readonly isSum: boolean;
   readonly countsRequest: boolean;
 }
 export interface CompiledDerived extends CompiledBase {
@@ -204,6 +206,7 @@ function compileAggregate(
     offset: column < 0 ? 1 : FIRST_COLUMN + column,
     column,
     needs,
+    isSum: column >= 0 && (aggregation.op === "sum" || aggregation.op === "mean" || aggregation.op === "rate"),
     countsRequest,
   };
 }

@@ -9,6 +9,7 @@ import {
   FIRST_COLUMN,
   groupBytes,
   HORIZON_SLACK_MS,
+  ROWS_PER_CHUNK,
   type CoarsenedFacts,
   type Fact,
   type FactOutcome,
@@ -78,6 +79,7 @@ export function entityBytes(state: EntityState): number {
 
 const scratch = new ByteWriter(16 * 1024);
 const section = new ByteWriter(16 * 1024);
+const rowsOut = new ByteWriter(4 * 1024);
 
 export function encodeEntity(state: EntityState, layouts: readonly GroupLayout[]): Uint8Array {
   scratch.byte(FORMAT);
@@ -115,18 +117,15 @@ export function decodeEntity(bytes: Uint8Array, layouts: readonly GroupLayout[])
 }
 
 function writeGroup(out: ByteWriter, state: GroupState, layout: GroupLayout): void {
-  const { rows } = state;
-  const { stride } = layout;
-  out.varint(stride);
+  out.varint(layout.stride);
   out.varint(state.count);
-  let time = 0;
-  for (let at = 0; at < state.count * stride; at += stride) {
-    const rowTime = rows[at] as number;
-    out.number(rowTime - time);
-    time = rowTime;
-    out.uint48(rows[at + 1] as number);
-    for (let i = FIRST_COLUMN; i < stride; i++) out.number(rows[at + i] as number);
+  const whole = Math.floor(state.count / ROWS_PER_CHUNK);
+  for (let chunk = state.chunks.length; chunk < whole; chunk++) {
+    writeRows(rowsOut, state, layout, chunk * ROWS_PER_CHUNK, (chunk + 1) * ROWS_PER_CHUNK);
+    state.chunks.push(rowsOut.take());
   }
+  for (const chunk of state.chunks) out.raw(chunk);
+  writeRows(out, state, layout, whole * ROWS_PER_CHUNK, state.count);
   out.number(state.frontierTime);
   out.uint48(state.frontierId);
   out.varint(state.tiles.length);
@@ -139,6 +138,18 @@ function writeGroup(out: ByteWriter, state: GroupState, layout: GroupLayout): vo
   }
 }
 
+/** Times are differences from the row before, the first of a chunk from the epoch, so that a chunk stands alone. */
+function writeRows(out: ByteWriter, { rows }: GroupState, { stride }: GroupLayout, from: number, to: number): void {
+  let time = 0;
+  for (let at = from * stride; at < to * stride; at += stride) {
+    const rowTime = rows[at] as number;
+    out.number(rowTime - time);
+    time = rowTime;
+    out.uint48(rows[at + 1] as number);
+    for (let i = FIRST_COLUMN; i < stride; i++) out.number(rows[at + i] as number);
+  }
+}
+
 function readGroup(reader: ByteReader, layout: GroupLayout): GroupState {
   const stride = reader.varint();
   if (stride !== layout.stride)
@@ -148,6 +159,7 @@ function readGroup(reader: ByteReader, layout: GroupLayout): GroupState {
   state.rows = new Float64Array(Math.max(4, state.count + 1) * stride);
   let time = 0;
   for (let at = 0; at < state.count * stride; at += stride) {
+    if (at % (ROWS_PER_CHUNK * stride) === 0) time = 0;
     time += reader.number();
     state.rows[at] = time;
     state.rows[at + 1] = reader.uint48();

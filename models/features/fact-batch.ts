@@ -26,6 +26,8 @@ export interface BatchedFact {
   readonly fact: Fact;
   /** Epoch milliseconds at which the fact became visible. */
   readonly ingestedAt: number;
+  /** Index of the event that the fact is from, as the sender counts. */
+  readonly owner: number;
 }
 
 /** Collects facts for one object; the order of addition is the order of application. */
@@ -34,10 +36,11 @@ export class FactBatchWriter {
   private readonly out = new ByteWriter(4_096);
   count = 0;
 
-  add({ group, entity, fact }: EntityFact, ingestedAt: number): void {
+  add({ group, entity, fact }: EntityFact, ingestedAt: number, owner: number): void {
     const index = this.touch(entityName(entity));
     const { out } = this;
     out.varint(index);
+    out.varint(owner);
     out.uint32(group.id);
     out.number(ingestedAt);
     out.number(fact.time);
@@ -68,6 +71,7 @@ export function readFactBatch(batch: FactBatch, catalog: Catalog): BatchedFact[]
   const facts: BatchedFact[] = [];
   while (!reader.done) {
     const entity = reader.varint();
+    const owner = reader.varint();
     const id = reader.uint32();
     const group = catalog.groupById(id);
     if (!group || entity >= batch.entities.length)
@@ -79,7 +83,7 @@ export function readFactBatch(batch: FactBatch, catalog: Catalog): BatchedFact[]
     const retractedAt = retraction ? reader.number() : Number.POSITIVE_INFINITY;
     const columns = new Float64Array(retraction ? 0 : group.columnNames.length);
     for (let i = 0; i < columns.length; i++) columns[i] = reader.number();
-    facts.push({ entity, group, ingestedAt, fact: { time, identity, columns, retraction, retractedAt } });
+    facts.push({ entity, group, ingestedAt, owner, fact: { time, identity, columns, retraction, retractedAt } });
   }
   return facts;
 }

@@ -6,7 +6,7 @@ import { asNumber, type Scope } from "./evaluate.ts";
 import type { FeatureStatus } from "./feature-store.ts";
 import { findIdentity, rowsUpTo, type Fact, type GroupState, type Tile } from "./group-state.ts";
 import { hash48 } from "./hash.ts";
-import { merge, prepare, update, type Summary } from "./summary.ts";
+import { insertDistinct, merge, prepare, update, type Summary } from "./summary.ts";
 
 /** The request that a vector is finished for. */
 export interface RequestContext {
@@ -160,8 +160,10 @@ class Finisher {
     const request = feature.countsRequest ? this.requestFact(window) : null;
     if (feature.aggregation.op === "count" && feature.column < 0)
       return countFacts(opened, window, this.asOf) + (request === null ? 0 : 1);
+    if (feature.aggregation.op === "since-last" && request === null)
+      return newest > Number.NEGATIVE_INFINITY ? (this.asOf - newest) / 1000 : Number.NaN;
     if (feature.aggregation.op === "seen") return hasSeen(feature, opened, window, this.requestFact(window), this.asOf);
-    const summary = prepare();
+    const summary = reset(scratch);
     addRows(summary, feature, opened, window, this.asOf);
     addTiles(summary, feature, opened);
     if (request !== null) {
@@ -186,6 +188,26 @@ class Finisher {
       return Number.isNaN(this.ages[index]) ? "missing" : "present";
     return Number.isNaN(this.values[index]) ? "missing" : "present";
   }
+}
+
+/** One summary for every feature in turn: finishing is synchronous, and allocating forty a vector is what would cost most. */
+const scratch = prepare();
+
+function reset(summary: Summary): Summary {
+  summary.count = 0;
+  summary.sum = 0;
+  summary.m2 = 0;
+  summary.min = Number.POSITIVE_INFINITY;
+  summary.max = Number.NEGATIVE_INFINITY;
+  summary.firstTime = Number.POSITIVE_INFINITY;
+  summary.first = Number.NaN;
+  summary.lastTime = Number.NEGATIVE_INFINITY;
+  summary.last = Number.NaN;
+  summary.distinct.length = 0;
+  summary.recent.length = 0;
+  summary.decayed = 0;
+  summary.decayedAt = Number.NEGATIVE_INFINITY;
+  return summary;
 }
 
 function isRetracted(rows: Float64Array, at: number, { group }: CompiledWindow, asOf: number): boolean {
@@ -236,11 +258,42 @@ function addRows(
   if (state === null) return;
   const { stride } = window.group;
   const { rows } = state;
+  if (feature.isSum && window.group.retractedAt < 0) {
+    sumRows(summary, rows, feature.offset, stride, opened);
+    return;
+  }
+  if (feature.aggregation.op === "distinct" && window.group.retractedAt < 0) {
+    distinctRows(summary, rows, feature.offset, stride, opened);
+    return;
+  }
   for (let row = firstRow; row < endRow; row++) {
     const at = row * stride;
     if (row === skip || isRetracted(rows, at, window, asOf)) continue;
     const value = feature.column < 0 ? 1 : (rows[at + feature.offset] as number);
     update(summary, feature.needs, rows[at] as number, rows[at + 1] as number, value);
+  }
+}
+
+/** `addRows` for what needs nothing but the sum and the count of a column. */
+function sumRows(summary: Summary, rows: Float64Array, offset: number, stride: number, opened: Opened): void {
+  let sum = 0;
+  let count = 0;
+  for (let row = opened.firstRow; row < opened.endRow; row++) {
+    const value = rows[row * stride + offset] as number;
+    // A missing value is the only one that differs from itself.
+    if (row === opened.skip || value !== value) continue;
+    sum += value;
+    count++;
+  }
+  summary.sum = sum;
+  summary.count = count;
+}
+
+/** `addRows` for what needs nothing but the distinct values of a column. */
+function distinctRows(summary: Summary, rows: Float64Array, offset: number, stride: number, opened: Opened): void {
+  for (let row = opened.firstRow; row < opened.endRow; row++) {
+    const value = rows[row * stride + offset] as number;
+    if (row !== opened.skip && value === value) insertDistinct(summary.distinct, value);
   }
 }
 

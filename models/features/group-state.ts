@@ -13,7 +13,12 @@ export interface GroupState {
   tiles: Tile[];
   frontierTime: number;
   frontierId: number;
+  /** Encoded rows, ROWS_PER_CHUNK a chunk, as far as they are still true; kept by the encoder, forgotten by whatever moves rows. */
+  chunks: Uint8Array[];
 }
+
+/** Rows encoded together: an added fact costs the encoding of its chunk, not of all facts. */
+export const ROWS_PER_CHUNK = 32;
 
 export interface Tile {
   readonly start: number;
@@ -87,6 +92,7 @@ export function emptyGroup(layout: GroupLayout): GroupState {
     tiles: [],
     frontierTime: Number.NEGATIVE_INFINITY,
     frontierId: 0,
+    chunks: [],
   };
 }
 
@@ -94,6 +100,7 @@ export function copyGroup(state: GroupState): GroupState {
   return {
     ...state,
     rows: state.rows.slice(),
+    chunks: [],
     tiles: state.tiles.map((tile) => ({
       ...tile,
       facts: copySummary(tile.facts),
@@ -157,6 +164,7 @@ function addToKnown(state: GroupState, layout: GroupLayout, row: number, fact: F
     // A negative time marks a retraction that waits for its fact.
     const after = before < 0 ? -Math.min(-before, fact.retractedAt) : Math.min(before, fact.retractedAt);
     state.rows[at] = after;
+    forgetChunks(state, row);
     return after === before ? "duplicate" : "applied";
   }
   if (before >= 0) return "duplicate";
@@ -180,6 +188,7 @@ function insertRow(state: GroupState, layout: GroupLayout, fact: Fact): void {
   )
     row--;
   rows.copyWithin((row + 1) * stride, row * stride, state.count * stride);
+  forgetChunks(state, row);
   const at = row * stride;
   rows[at] = fact.time;
   rows[at + 1] = fact.identity;
@@ -189,7 +198,14 @@ function insertRow(state: GroupState, layout: GroupLayout, fact: Fact): void {
   state.count++;
 }
 
+/** Encoded chunks hold whole chunks of rows only, so the one that `row` lies in and those behind it are no longer true. */
+function forgetChunks(state: GroupState, row: number): void {
+  const kept = Math.floor(row / ROWS_PER_CHUNK);
+  if (state.chunks.length > kept) state.chunks.length = kept;
+}
+
 function removeRow(state: GroupState, layout: GroupLayout, row: number): void {
+  forgetChunks(state, row);
   state.rows.copyWithin(row * layout.stride, (row + 1) * layout.stride, state.count * layout.stride);
   state.count--;
 }
@@ -265,6 +281,7 @@ export function dropOlderThan(state: GroupState, layout: GroupLayout, oldest: nu
   if (rows > 0) {
     state.rows.copyWithin(0, rows * layout.stride, state.count * layout.stride);
     state.count -= rows;
+    forgetChunks(state, 0);
   }
   let tiles = 0;
   while (tiles < state.tiles.length && (state.tiles[tiles] as Tile).facts.lastTime < oldest) tiles++;

@@ -11,6 +11,8 @@ import type { FactBatch } from "../../models/features/fact-batch.ts";
 /** The operations of one entity shard object. */
 export interface EntityShardClient {
   claim(claims: EventClaim[]): Promise<ClaimOutcome[]>;
+  /** `claim` and `apply` in one call, where one object holds the identities and the entities. */
+  ingest(claims: EventClaim[], batch: FactBatch): Promise<{ claims: ClaimOutcome[]; applied: AppliedFacts }>;
   settle(identities: string[]): Promise<void>;
   settled(identities: string[]): Promise<boolean[]>;
   apply(batch: FactBatch): Promise<AppliedFacts>;

@@ -1,11 +1,9 @@
-import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import type { DegradedFlag, Watermark } from "../../models/contract/decision-record.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
-import type { Catalog, EntityFact } from "../../models/features/catalog.ts";
+import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
-import { addEntityFact, copyEntity, decodeEntity, emptyEntity } from "../../models/features/entity-state.ts";
-import type { EntityState } from "../../models/features/entity-state.ts";
-import { entityName, entityTypeOf, FactBatchWriter } from "../../models/features/fact-batch.ts";
+import { decodeEntity } from "../../models/features/entity-state.ts";
+import { entityName, entityTypeOf } from "../../models/features/fact-batch.ts";
 import type {
   ApplyOutcome,
   FeatureStore,
@@ -13,14 +11,13 @@ import type {
   OrderFeatureRequest,
 } from "../../models/features/feature-store.ts";
 import { finishVector, requestEntities } from "../../models/features/finish-vector.ts";
-import type { FactOutcome } from "../../models/features/group-state.ts";
-import { contentHash, eventIdentity } from "../../models/features/hash.ts";
+import { eventIdentity } from "../../models/features/hash.ts";
+import { applyEvents } from "./apply-events.ts";
 import { answeredBy } from "./deadline.ts";
 import type { CachedEntity, EntityCache } from "./entity-cache.ts";
+import { applyToCopies, OutgoingFacts } from "./entity-copies.ts";
 import type { EntityShardClient, EntityShardPlaces } from "../adapters/entity-shards.ts";
 
-/** An event that is older than this and not known is refused: its identity may have been forgotten. See the shard's own limit. */
-const MAX_UNKNOWN_AGE_MS = 35 * 86_400_000;
 /** Names per read call, so that an answer of large states stays far below the 32 MiB an RPC may carry. */
 const MAX_NAMES_PER_READ = 1_000;
 
@@ -56,37 +53,7 @@ export class ShardFeatureStore implements FeatureStore {
   }
 
   async apply(tenant: string, events: readonly StoredEvent[]): Promise<ApplyOutcome[]> {
-    const claimed = await this.#claim(tenant, events);
-    const writers = new Map<
-      string,
-      { writer: FactBatchWriter; events: number[]; facts: EntityFact[]; times: number[] }
-    >();
-    for (const [index, event] of events.entries()) {
-      if (claimed[index] === "conflict" || claimed[index] === "too-old") continue;
-      for (const fact of this.#deps.catalog.factsOf(event)) {
-        const object = this.#deps.places.nameOf(tenant, entityName(fact.entity));
-        const target = writers.get(object) ?? { writer: new FactBatchWriter(), events: [], facts: [], times: [] };
-        writers.set(object, target);
-        target.writer.add(fact, event.ingestedAt);
-        target.events.push(index);
-        target.facts.push(fact);
-        target.times.push(event.ingestedAt);
-      }
-    }
-    const completed = new Set<number>();
-    await Promise.all(
-      [...writers].map(async ([object, { writer, events: owners, facts, times }]) => {
-        const batch = writer.take();
-        const applied = await this.#deps.places.client(object).apply(batch);
-        for (const [at, outcome] of applied.outcomes.entries())
-          if (outcome === "applied") completed.add(owners[at] ?? -1);
-        this.#applyToCopies(tenant, { entities: batch.entities, facts, times, ...applied });
-      }),
-    );
-    return claimed.map((claim, index): ApplyOutcome => {
-      if (claim === "conflict" || claim === "too-old") return claim;
-      return claim === "new" || completed.has(index) ? "applied" : "duplicate";
-    });
+    return await applyEvents(this.#deps, tenant, events);
   }
 
   async settle(tenant: string, events: readonly StoredEvent[]): Promise<void> {
@@ -147,7 +114,9 @@ export class ShardFeatureStore implements FeatureStore {
     const present = prepared.names.filter((name) => name !== null);
     const before = new Map<string, CachedEntity>();
     const calls = this.#attemptCalls(prepared, request, present);
-    const round = Promise.all(calls.map((call) => this.#attemptAt(request.tenant, call, before)));
+    const round = Promise.all(
+      [...calls].map(([object, sent]) => this.#attemptAt({ tenant: request.tenant, object, sent }, before)),
+    );
     await answeredBy(round, deadlineMs, this.#deps.background);
     const degraded = new Set<DegradedFlag>();
     const known = prepared.names.map((name) =>
@@ -203,27 +172,6 @@ export class ShardFeatureStore implements FeatureStore {
     return cached;
   }
 
-  async #claim(tenant: string, events: readonly StoredEvent[]) {
-    const oldest = this.#deps.now() - MAX_UNKNOWN_AGE_MS;
-    const claims = events.map((event) => ({
-      identity: eventIdentity(event.source, event.id),
-      content: contentHash(canonicalJson([event.type, event.time, event.data])),
-      // An import names the time of recording and proves by the log what it has sent.
-      old: event.recordedtime === undefined && Date.parse(event.time) < oldest,
-    }));
-    const outcomes: ("new" | "known" | "conflict" | "too-old")[] = Array.from({ length: claims.length });
-    const groups = Map.groupBy(claims.keys(), (index) =>
-      this.#deps.places.nameOf(tenant, claims[index]?.identity ?? ""),
-    );
-    await Promise.all(
-      [...groups].map(async ([object, indexes]) => {
-        const answers = await this.#deps.places.client(object).claim(indexes.flatMap((index) => claims[index] ?? []));
-        for (const [at, index] of indexes.entries()) outcomes[index] = answers[at] ?? "known";
-      }),
-    );
-    return outcomes;
-  }
-
   async #perObject(
     tenant: string,
     keys: readonly string[],
@@ -276,91 +224,40 @@ export class ShardFeatureStore implements FeatureStore {
     return entities;
   }
 
-  #attemptCalls({ service }: Prepared, request: OrderFeatureRequest, names: readonly string[]): AttemptCall[] {
+  /** The order's facts and the names of its entities, by object. */
+  #attemptCalls(
+    { service }: Prepared,
+    request: OrderFeatureRequest,
+    names: readonly string[],
+  ): Map<string, OutgoingFacts> {
     const now = this.#deps.now();
     const facts = this.#deps.catalog.factsOfPayload(service.definition.request, request.order, now);
-    const calls = new Map<string, AttemptCall>();
-    const callFor = (name: string): AttemptCall => {
+    const calls = new Map<string, OutgoingFacts>();
+    const callFor = (name: string): OutgoingFacts => {
       const object = this.#deps.places.nameOf(request.tenant, name);
-      const call = calls.get(object) ?? { object, writer: new FactBatchWriter(), facts: [], now };
+      const call = calls.get(object) ?? new OutgoingFacts();
       calls.set(object, call);
       return call;
     };
-    for (const name of names) callFor(name).writer.touch(name);
-    for (const fact of facts) {
-      const call = callFor(entityName(fact.entity));
-      call.writer.add(fact, now);
-      call.facts.push(fact);
-    }
-    return [...calls.values()];
+    for (const name of names) callFor(name).touch(name);
+    for (const fact of facts) callFor(entityName(fact.entity)).add(fact, now, 0);
+    return calls;
   }
 
-  async #attemptAt(tenant: string, call: AttemptCall, before: Map<string, CachedEntity>): Promise<void> {
-    const batch = call.writer.take();
-    const known = batch.entities.map((name) => this.#deps.cache.get(tenant, name));
-    const answer = await this.#deps.places.client(call.object).attempt(
-      batch,
-      known.map((entity) => entity?.version ?? -1),
-    );
-    const entities = this.#entitiesOf(batch.entities, known, answer);
-    for (const [index, entity] of entities.entries()) {
+  async #attemptAt(
+    { tenant, object, sent }: { tenant: string; object: string; sent: OutgoingFacts },
+    before: Map<string, CachedEntity>,
+  ): Promise<void> {
+    const { cache, catalog } = this.#deps;
+    const batch = sent.take();
+    const known = batch.entities.map((name) => cache.get(tenant, name));
+    const versions = known.map((entity) => entity?.version ?? -1);
+    const answer = await this.#deps.places.client(object).attempt(batch, versions);
+    for (const [index, entity] of this.#entitiesOf(batch.entities, known, answer).entries()) {
       const name = batch.entities[index] ?? "";
       before.set(name, entity);
-      this.#deps.cache.put(tenant, name, entity);
+      cache.put(tenant, name, entity);
     }
-    this.#applyToCopies(tenant, {
-      entities: batch.entities,
-      facts: call.facts,
-      times: call.facts.map(() => call.now),
-      outcomes: answer.outcomes,
-      before: answer.before,
-      after: answer.after,
-    });
-  }
-
-  /** Brings copies that equal the state before a batch to the state after it, so that the next decision finds them current. */
-  #applyToCopies(tenant: string, applied: AppliedBatch): void {
-    const indexOf = new Map(applied.entities.map((name, index) => [name, index]));
-    const copies = new Map<number, { state: EntityState; ingestedAt: number }>();
-    for (const [at, { group, entity, fact }] of applied.facts.entries()) {
-      const name = entityName(entity);
-      const index = indexOf.get(name) ?? -1;
-      if (applied.outcomes[at] !== "applied" || applied.before[index] === applied.after[index]) continue;
-      let copy = copies.get(index);
-      if (!copy) {
-        const cached = this.#deps.cache.get(tenant, name);
-        if (!cached || cached.version !== applied.before[index]) continue;
-        const state =
-          cached.state === null ? emptyEntity(this.#deps.catalog.layouts(entity.type)) : copyEntity(cached.state);
-        copy = { state, ingestedAt: cached.ingestedAt };
-        copies.set(index, copy);
-      }
-      copy.ingestedAt = Math.max(copy.ingestedAt, applied.times[at] ?? 0);
-      addEntityFact(copy.state, group, fact, copy.ingestedAt, NOTHING_COARSENED);
-    }
-    const checkedAt = this.#deps.now();
-    for (const [index, copy] of copies) {
-      const version = applied.after[index] ?? 0;
-      this.#deps.cache.put(tenant, applied.entities[index] ?? "", { ...copy, version, checkedAt });
-    }
+    applyToCopies(cache, catalog, tenant, { entities: batch.entities, sent, now: this.#deps.now(), ...answer });
   }
 }
-
-interface AttemptCall {
-  readonly object: string;
-  readonly writer: FactBatchWriter;
-  readonly facts: EntityFact[];
-  readonly now: number;
-}
-
-interface AppliedBatch {
-  readonly entities: readonly string[];
-  readonly facts: readonly EntityFact[];
-  readonly times: readonly number[];
-  readonly outcomes: readonly FactOutcome[];
-  readonly before: readonly number[];
-  readonly after: readonly number[];
-}
-
-/** The shard has already said which facts are new. */
-const NOTHING_COARSENED = { has: () => false, add: () => {} };

@@ -200,6 +200,7 @@ describe("deciding on an order", () => {
         const client = real.client(name);
         return {
           claim: (claims) => client.claim(claims),
+          ingest: (claims, batch) => client.ingest(claims, batch),
           settle: (ids) => client.settle(ids),
           settled: (ids) => client.settled(ids),
           apply: (batch) => client.apply(batch),
