@@ -7,6 +7,8 @@ const edgewise = defineCommand({
   meta: { name: "edgewise", description: "Train, evaluate and publish the models of Edgewise" },
   subCommands: {
     start: async () => (await import("./commands/start.ts")).start,
+    simulate: async () => (await import("./commands/send.ts")).simulate,
+    import: async () => (await import("./commands/send.ts")).importData,
     train: async () => (await import("./commands/train.ts")).train,
     models: async () => (await import("./commands/registry.ts")).models,
     promote: async () => (await import("./commands/registry.ts")).promote,

@@ -32,8 +32,11 @@ const MAX_LISTED = 100;
 export interface CardImportOptions {
   /** A file, or a folder whose files ending in `.csv` or `.csv.gz` are read in the order of their names. */
   readonly path: string;
-  /** Epoch milliseconds. The same value gives the same events; a value weeks later, the same events weeks later. */
-  readonly now: number;
+  /**
+   * Epoch milliseconds, or what gives them for the data's SHA-256: who imports the same data again must give what was given the first time,
+   * because a later value gives the same events weeks later.
+   */
+  readonly now: number | ((sha256: string) => number | Promise<number>);
   /** Only the last so many calendar days (UTC), the day of the last transaction included. */
   readonly days?: number | null;
   /** Decides when each fraud is reported. */
@@ -93,17 +96,18 @@ export async function planCardImport(options: CardImportOptions): Promise<CardIm
   if (days !== null && !(Number.isSafeInteger(days) && days >= 1))
     throw new RangeError(`The limit on days must be a whole number, at least 1, not ${days}.`);
   const survey = await surveyFiles(options);
-  const offsetMs = Math.floor((options.now - survey.last) / WEEK_MS) * WEEK_MS;
+  const now = typeof options.now === "number" ? options.now : await options.now(survey.sha256);
+  const offsetMs = Math.floor((now - survey.last) / WEEK_MS) * WEEK_MS;
   const lastDay = Math.floor(survey.last / DAY_MS);
   const since = days === null ? survey.first : Math.max(survey.first, (lastDay - days + 1) * DAY_MS);
-  const oldest = options.now - MAX_EVENT_AGE_MS;
+  const oldest = now - MAX_EVENT_AGE_MS;
   if (since + offsetMs < oldest + DAY_MS)
     throw new CardFileError(
       `${options.path} spans ${Math.ceil((survey.last - since) / DAY_MS)} days; events older than ${MAX_EVENT_AGE_MS / DAY_MS} days ` +
         "are not kept. Import the newest ones only, with --days 365.",
     );
   const made = { leftOut: 0, transactions: 0, frauds: 0, chargebacks: 0, unreported: 0 };
-  const plan = { files: survey.files, offsetMs, since, now: options.now, seed: options.seed ?? "cards" };
+  const plan = { files: survey.files, offsetMs, since, now, seed: options.seed ?? "cards" };
   const { files, otherFiles, sha256, read, refusedRows } = survey;
   return {
     files,
