@@ -1,5 +1,6 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { goldenAsText } from "./test/support/onnx/golden-as-text.ts";
 
 /** Secrets of the main Worker under test; `test/support/credentials.ts` signs with the same ones. */
 const TEST_SECRETS = {
@@ -67,7 +68,12 @@ export default defineConfig({
       },
       {
         // The second Worker, inside workerd, with its own configuration file.
-        plugins: [cloudflareTest({ wrangler: { configPath: "./workers/ort/wrangler.toml" } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./workers/ort/wrangler.toml" },
+            miniflare: { bindings: { GOLDEN_EXPORTS: goldenAsText() } },
+          }),
+        ],
         test: {
           name: "workerd-ort",
           include: ["test/workerd/ort/**/*.test.ts"],

@@ -67,9 +67,16 @@ export function describeInspection(inspection: ModelInspection): string[] {
       `compact ${memory.compactBytes === null ? "does not run it" : formatBytes(memory.compactBytes)}, ` +
         `ONNX Runtime ${memory.ortBytes === null ? "too large for its Worker" : `about ${formatBytes(memory.ortBytes)}`}`,
     ],
-    ["explains", inspection.explainable ? "exactly (TreeSHAP)" : "no exact attribution"],
+    ["explains", explanationOf(inspection)],
   ];
   return lines.map(([label, text]) => `${label.padEnd(10)} ${text}`);
+}
+
+function explanationOf({ explainable, memory, operators }: ModelInspection): string {
+  if (explainable) return "exactly (TreeSHAP)";
+  const trees = operators.some(({ name }) => name.startsWith("TreeEnsemble"));
+  if (!trees || memory.compactBytes === null) return "no exact attribution";
+  return "no exact attribution: the file carries no covers for its trees (models trained here do)";
 }
 
 function tryCompact(bytes: Uint8Array): { bytes: number; explainable: boolean } | null {

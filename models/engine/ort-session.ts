@@ -121,7 +121,7 @@ function planIo(native: OrtInferenceSession): IoPlan {
     );
   }
   const frozen = new Set(
-    native.inputMetadata.map((value) => value.shape?.[0]).filter((size) => typeof size === "number" && size > 0),
+    native.inputMetadata.map((value) => fixedSize(value.shape?.[0])).filter((size) => size !== null && size > 0),
   );
   if (frozen.size > 1) {
     throw new OrtSessionError("unsupported", "the inputs are frozen to different batch sizes");
@@ -136,7 +136,7 @@ function planInput(value: OrtValueMetadata): InputPlan {
     throw new OrtSessionError("unsupported", `input "${name}" is ${type ?? "not a tensor"}, not a number tensor`);
   }
   if (!shape || shape.length === 0) throw new OrtSessionError("unsupported", `input "${name}" has no batch dimension`);
-  const inner = shape.slice(1).map((size) => (typeof size === "number" && size >= 0 ? size : -1));
+  const inner = shape.slice(1).map((size) => fixedSize(size) ?? -1);
   const free = inner.filter((size) => size === -1).length;
   if (free > 1)
     throw new OrtSessionError("unsupported", `input "${name}" has ${free} free dimensions beside the batch`);
@@ -262,8 +262,16 @@ async function runOnce(
 
 function tensorInfo(value: OrtValueMetadata): TensorInfo[] {
   if (value.type === undefined || !isTensorType(value.type)) return [];
-  const shape = (value.shape ?? []).map((size) => (typeof size === "number" && size >= 0 ? size : null));
+  const shape = (value.shape ?? []).map(fixedSize);
   return [{ name: value.name, type: value.type, shape }];
+}
+
+/**
+ * A dimension of a fixed size, or null. A free one is a name, or -1 where it has none; the web package reads that -1 as
+ * unsigned.
+ */
+function fixedSize(size: number | string | undefined): number | null {
+  return typeof size === "number" && size >= 0 && size < 2 ** 31 ? size : null;
 }
 
 const isInputType = (type: string): type is OrtInputType => INPUT_TYPES.includes(type);
