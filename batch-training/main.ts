@@ -15,6 +15,7 @@ const edgewise = defineCommand({
     rollback: async () => (await import("./commands/registry.ts")).rollback,
     "dead-letters": async () => (await import("./commands/registry.ts")).deadLetters,
     model: async () => (await import("./commands/model.ts")).model,
+    features: async () => (await import("./commands/features.ts")).features,
     evaluate: async () => (await import("./commands/evaluate.ts")).evaluate,
   },
 });

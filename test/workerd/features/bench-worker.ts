@@ -40,6 +40,7 @@ interface Body {
   readonly batch?: number;
   readonly events?: StoredEvent[];
   readonly requests?: OrderFeatureRequest[];
+  readonly steps?: ({ readonly event: StoredEvent } | { readonly request: OrderFeatureRequest })[];
 }
 
 /** Consumers that run side by side; a queue may start ten. */
@@ -71,6 +72,20 @@ async function timed(calls: (() => Promise<unknown>)[]): Promise<Response> {
   return Response.json({ times });
 }
 
+/** Events and decisions in the order given, each after the one before it; answers the vectors of the decisions. */
+async function inSequence(store: ShardFeatureStore, { steps = [] }: Body): Promise<Response> {
+  const vectors: (number | null)[][] = [];
+  for (const step of steps) {
+    if ("event" in step) await store.apply("bench", [step.event]);
+    else vectors.push(asJson((await store.attempt(step.request, DEADLINE_MS)).vector.vector));
+  }
+  return Response.json(vectors);
+}
+
+function asJson(vector: Float32Array): (number | null)[] {
+  return Array.from(vector, (value) => (Number.isNaN(value) ? null : value));
+}
+
 export default {
   async fetch(request, env): Promise<Response> {
     const body: Body = await request.json();
@@ -92,11 +107,11 @@ export default {
           }),
         );
       }
+      case "/in-sequence":
+        return await inSequence(remembering, body);
       case "/vectors": {
         const vectors = await forgetful(env, body.objects).read(requests, DEADLINE_MS);
-        return Response.json(
-          vectors.map(({ vector }) => [...vector].map((value) => (Number.isNaN(value) ? null : value))),
-        );
+        return Response.json(vectors.map(({ vector }) => asJson(vector)));
       }
       case "/reads": {
         const counted = { ...reads };

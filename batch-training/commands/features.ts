@@ -1,0 +1,128 @@
+/** `edgewise features`: what is defined, what changed, what a value is made of. */
+import { readFileSync } from "node:fs";
+import { defineCommand } from "citty";
+import { parse } from "yaml";
+import { featureService, FEATURE_CATALOG } from "../../models/catalog/feature-catalog.ts";
+import {
+  diffServices,
+  type RegistryChange,
+  serviceDocument,
+  type ServiceDocument,
+} from "../../models/features/registry.ts";
+import { checkRegistry, generateRegistry, readRegistry } from "../features/registry-files.ts";
+import { strictCommand } from "./run-cli.ts";
+import { UserError } from "./user-error.ts";
+
+const service = {
+  type: "positional",
+  description: "feature service",
+  valueHint: "SERVICE",
+  required: true,
+} as const;
+
+function documentOf(name: string): ServiceDocument {
+  const found = featureService(name);
+  if (!found) throw new UserError(`there is no feature service ${name}; there is ${serviceNames()}`, 2);
+  return serviceDocument(found.definition);
+}
+
+function serviceNames(): string {
+  return FEATURE_CATALOG.services.map((definition) => definition.name).join(", ");
+}
+
+const list = strictCommand({
+  meta: { name: "list", description: "Services and groups" },
+  args: {},
+  run: () => {
+    for (const definition of FEATURE_CATALOG.services) {
+      const document = serviceDocument(definition);
+      console.log(
+        `${document.name}  ${document.features.length} features  ${document.hash.slice(0, 12)}  ${document.owner}`,
+      );
+      for (const group of document.groups) console.log(`  ${group.name}  ${group.entity}  ${group.keep}`);
+    }
+  },
+});
+
+const show = strictCommand({
+  meta: { name: "show", description: "One service with its features, or one feature" },
+  args: {
+    service,
+    feature: { type: "positional", description: "one feature only", valueHint: "FEATURE", required: false },
+  },
+  run: ({ args }) => {
+    const document = documentOf(args.service);
+    const all = [...document.features, ...document.support];
+    const wanted = args.feature === undefined ? all : all.filter((feature) => feature.name === args.feature);
+    if (wanted.length === 0) throw new UserError(`service ${document.name} has no feature ${args.feature}`, 2);
+    console.log(`${document.name} ${document.hash}\n${document.description}`);
+    for (const feature of wanted) {
+      const place = feature.position === null ? "   -" : String(feature.position).padStart(4);
+      console.log(`${place}  ${feature.name}\n      ${feature.description}\n      ${definitionLine(feature)}`);
+    }
+  },
+});
+
+function definitionLine(feature: ServiceDocument["features"][number]): string {
+  if (feature.group === null) return feature.definition;
+  const own = feature.countsRequest ? ", the request included" : "";
+  return `${feature.definition} of ${feature.group} over ${feature.window}${own}`;
+}
+
+const diff = strictCommand({
+  meta: {
+    name: "diff",
+    description: "What a service's definitions change against its checked-in page, or another page",
+  },
+  args: { service, against: { type: "string", description: "another page (YAML file)", valueHint: "FILE" } },
+  run: ({ args }) => {
+    const now = documentOf(args.service);
+    const before =
+      args.against === undefined
+        ? readRegistry(args.service)
+        : (parse(readFileSync(args.against, "utf8")) as ServiceDocument);
+    if (before === null)
+      throw new UserError(`${args.service} has no checked-in page; run "edgewise features generate"`);
+    const changes = diffServices(before, now);
+    console.log(changes.length === 0 ? "no difference" : changes.map(changeLine).join("\n"));
+  },
+});
+
+function changeLine(change: RegistryChange): string {
+  const values = [change.from === null ? "" : `- ${change.from}`, change.to === null ? "" : `+ ${change.to}`];
+  const lines = values.filter((line) => line !== "").map((line) => `    ${line}`);
+  return [`${change.change} ${change.what} ${change.name}`, ...lines].join("\n");
+}
+
+const validate = strictCommand({
+  meta: { name: "validate", description: "Check definitions and their checked-in pages" },
+  args: {},
+  run: () => {
+    const problems = checkRegistry();
+    for (const { text, changes } of problems) console.log([text, ...changes.map(changeLine)].join("\n"));
+    if (problems.length > 0) throw new UserError(`${problems.length} problems`);
+    console.log(`${FEATURE_CATALOG.services.length} services, ${FEATURE_CATALOG.groups.length} groups: valid`);
+  },
+});
+
+const generate = strictCommand({
+  meta: { name: "generate", description: "Write the registry's pages from the definitions" },
+  args: {
+    unpublished: {
+      type: "boolean",
+      description: "replace changed pages too: no model may be pinned to them",
+      default: false,
+    },
+  },
+  run: ({ args }) => {
+    const { written, refused } = generateRegistry(args.unpublished);
+    console.log(`written: ${written.join(", ") || "none"}`);
+    for (const { text, changes } of refused) console.log([text, ...changes.map(changeLine)].join("\n"));
+    if (refused.length > 0) throw new UserError(`${refused.length} pages were not replaced`);
+  },
+});
+
+export const features = defineCommand({
+  meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
+  subCommands: { list, show, diff, validate, generate },
+});
