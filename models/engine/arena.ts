@@ -52,13 +52,13 @@ export class Arena {
   }
 
   constant(name: string, type: NumericType, dims: Dims, data: NumericArray): Value {
-    return this.#add({ name, type, dims, data, offset: -1, constant: true, inKernelMemory: false });
+    return this.#add({ name, type, dims, data, offset: -1, constant: true, inKernelMemory: false, afterRelu: false });
   }
 
   /** A value that a step writes. It has room for one row until `reserve` says otherwise. */
   scratch(name: string, type: NumericType, dims: Dims, constant = false): Value {
     const data = newArray(type, sizeOf(dims, 1));
-    return this.#add({ name, type, dims, data, offset: -1, constant, inKernelMemory: false });
+    return this.#add({ name, type, dims, data, offset: -1, constant, inKernelMemory: false, afterRelu: false });
   }
 
   /** Bytes in kernel memory; `fill` is called with its buffer now and whenever the buffer is replaced. */

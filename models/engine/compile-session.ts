@@ -41,6 +41,9 @@ export function compileSession(model: Model, options: CompileOptions = {}): Comp
   return new PlannedSession(model, plan);
 }
 
+/** Rows that go through the graph at a time. */
+const BLOCK_ROWS = 128;
+
 class PlannedSession implements CompactSession {
   readonly engine = "compact";
   readonly inputs: readonly TensorInfo[];
@@ -58,8 +61,8 @@ class PlannedSession implements CompactSession {
   constructor(model: Model, plan: GraphPlan) {
     this.#plan = plan;
     const { output, fixedRows, contributor } = plan;
-    if (fixedRows === 0 && !isBatched(output.dims))
-      throw new UnsupportedOperator("the output", plan.outputName, "it does not depend on the rows");
+    if (fixedRows === 0 && (!isBatched(output.dims) || (output.dims[0] ?? 0) >= 0))
+      throw new UnsupportedOperator("the output", plan.outputName, "its first axis is not the batch");
     this.rowWidth = rowWidthOf(plan);
     this.outputWidth = sizeOf(output.dims, 1) / Math.max(1, fixedRows);
     if (!Number.isInteger(this.outputWidth))
@@ -87,31 +90,59 @@ class PlannedSession implements CompactSession {
     const { fixedRows, output } = this.#plan;
     if (!Number.isInteger(rows) || rows < 0 || batch.length < rows * this.rowWidth)
       throw new RangeError(`${batch.length} numbers are not ${rows} rows of ${this.rowWidth}`);
-    const size = rows * this.outputWidth;
-    if (fixedRows === 0 && output.type === "float32") {
-      if (rows > 0) this.#pass(batch, 0, rows);
-      if (this.#view.length !== size || this.#view.buffer !== output.data.buffer)
-        this.#view = (output.data as Float32Array).subarray(0, size);
-      return this.#view;
-    }
-    if (this.#copy.length < size) this.#copy = new Float32Array(size);
-    const chunk = fixedRows === 0 ? rows : fixedRows;
-    if (chunk > 0 && rows % chunk !== 0)
+    if (fixedRows > 0 && rows % fixedRows !== 0)
       throw new RangeError(`the graph takes ${fixedRows} rows at a time, not ${rows}`);
-    for (let row = 0; row < rows; row += chunk) {
-      this.#pass(batch, row, chunk);
-      const values = chunk * this.outputWidth;
-      for (let at = 0; at < values; at++) this.#copy[row * this.outputWidth + at] = output.data[at] ?? 0;
+    const size = rows * this.outputWidth;
+    let answer = output.data;
+    if (fixedRows === 0 && rows <= BLOCK_ROWS && answer instanceof Float32Array) {
+      if (rows > 0) this.#pass(batch, 0, rows);
+      // A larger batch than any before moves the buffers.
+      answer = output.data;
+    } else {
+      if (this.#copy.length < size) this.#copy = new Float32Array(size);
+      this.#runBlocks(batch, rows);
+      answer = this.#copy;
     }
-    if (this.#view.length !== size || this.#view.buffer !== this.#copy.buffer)
-      this.#view = this.#copy.subarray(0, size);
+    const view = this.#view;
+    if (view.length !== size || view.buffer !== answer.buffer || view.byteOffset !== answer.byteOffset)
+      this.#view = (answer as Float32Array).subarray(0, size);
     return this.#view;
+  }
+
+  /**
+   * Block by block into the copy. No operator that this engine plans mixes rows, so a batch may be cut anywhere; a block's
+   * intermediate values stay in the nearer caches, and large batches need no large buffers.
+   */
+  #runBlocks(batch: Float32Array, rows: number): void {
+    const { fixedRows, output } = this.#plan;
+    const block = fixedRows === 0 ? BLOCK_ROWS : fixedRows;
+    for (let row = 0; row < rows; row += block) {
+      const count = Math.min(block, rows - row);
+      this.#pass(batch, row, count);
+      const [from, to] = [row * this.outputWidth, count * this.outputWidth];
+      for (let at = 0; at < to; at++) this.#copy[from + at] = output.data[at] ?? 0;
+    }
   }
 
   /** Copies `rows` rows from `from` on into the inputs and runs every step. */
   #pass(batch: Float32Array, from: number, rows: number): void {
     const { arena, inputs, steps, fixedRows } = this.#plan;
     arena.reserve(rows);
+    const [first] = inputs;
+    if (first !== undefined && inputs.length === 1) {
+      const size = rows * this.rowWidth;
+      const start = from * this.rowWidth;
+      // A copy of memory where there is much of it; setting it up costs more than a short loop.
+      if (size > 64) first.data.set(start === 0 && batch.length === size ? batch : batch.subarray(start, start + size));
+      else for (let at = 0; at < size; at++) first.data[at] = batch[start + at] ?? 0;
+    } else this.#scatter(batch, from, rows);
+    const scale = fixedRows === 0 ? rows : 1;
+    for (const step of steps) step.run(scale);
+  }
+
+  /** Columns of several inputs, side by side in the batch. */
+  #scatter(batch: Float32Array, from: number, rows: number): void {
+    const { inputs, fixedRows } = this.#plan;
     let column = 0;
     for (const input of inputs) {
       const width = sizeOf(input.dims, 1) / Math.max(1, fixedRows);
@@ -122,8 +153,6 @@ class PlannedSession implements CompactSession {
       }
       column += width;
     }
-    const scale = fixedRows === 0 ? rows : 1;
-    for (const step of steps) step.run(scale);
   }
 }
 

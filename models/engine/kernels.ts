@@ -52,6 +52,28 @@ export interface Kernels {
     depth: number,
     activation: Activation,
   ): void;
+  denseSparse(
+    x: number,
+    packed: number,
+    bias: number,
+    out: number,
+    height: number,
+    width: number,
+    depth: number,
+    activation: Activation,
+    lists: number,
+    moves: number,
+  ): void;
+  topK(
+    items: number,
+    count: number,
+    real: number,
+    vectors: number,
+    query: number,
+    limit: number,
+    scores: number,
+    indices: number,
+  ): number;
 }
 
 export function loadKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {

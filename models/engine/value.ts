@@ -26,6 +26,8 @@ export interface Value {
   readonly constant: boolean;
   /** Some operator works on it through the kernels, so it must live in their memory. */
   inKernelMemory: boolean;
+  /** A ReLU made it: expect zeros. */
+  afterRelu: boolean;
 }
 
 const ARRAYS = {

@@ -135,10 +135,29 @@ export class WireReader {
       return;
     }
     const stop = this.block(end);
+    const { bytes } = this;
     let count = 0;
-    for (let index = this.position; index < stop; index++) if ((this.bytes[index] ?? 0) < 0x80) count++;
-    into.reserve(count);
-    while (this.position < stop) into.push(this.#signed(stop));
+    for (let index = this.position; index < stop; index++) if ((bytes[index] ?? 0) < 0x80) count++;
+    let room = into.room(count);
+    while (this.position < stop) {
+      // Numbers of up to three bytes, the ids of trees and nodes, without a call.
+      const first = bytes[this.position] ?? 0;
+      const second = this.position + 1 < stop ? (bytes[this.position + 1] ?? 0) : 0x80;
+      const third = this.position + 2 < stop ? (bytes[this.position + 2] ?? 0) : 0x80;
+      if (first < 0x80) {
+        room[into.length++] = first;
+        this.position++;
+      } else if (second < 0x80) {
+        room[into.length++] = (first & 0x7f) | (second << 7);
+        this.position += 2;
+      } else if (third < 0x80) {
+        room[into.length++] = (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14);
+        this.position += 3;
+      } else {
+        into.push(this.#signed(stop));
+        room = into.room(0);
+      }
+    }
   }
 
   /** Packed or single 64-bit integers, appended to `into` as 8 little-endian bytes each: exact beyond 2^53. */
@@ -205,8 +224,8 @@ export class WireReader {
   }
 
   #same(first: number, second: number, length: number): boolean {
-    for (let index = 0; index < length; index++)
-      if (this.bytes[first + index] !== this.bytes[second + index]) return false;
+    const { bytes } = this;
+    for (let index = length - 1; index >= 0; index--) if (bytes[first + index] !== bytes[second + index]) return false;
     return true;
   }
 }
@@ -216,14 +235,18 @@ export class IntList {
   #values: IntArray = new Int32Array(0);
   length = 0;
 
-  /** Exact for the first block, doubling after it: many small blocks must not copy quadratically. */
-  reserve(count: number): void {
+  /**
+   * The array with room for so many more, to be filled from `length` on. Exact for the first block, doubling after it:
+   * many small blocks must not copy quadratically.
+   */
+  room(count: number): IntArray {
     const needed = this.length + count;
     if (needed > this.#values.length)
       this.#resize(
         this.length === 0 ? needed : Math.max(needed, this.#values.length * 2),
         this.#values instanceof Float64Array,
       );
+    return this.#values;
   }
 
   push(value: number): void {

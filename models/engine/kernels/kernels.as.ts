@@ -400,6 +400,14 @@ function storeTail(out: usize, low: v128, high: v128, columns: u32): void {
   if (columns >= 3) store<f32>(out, f32x4.extract_lane(low, 2), 8);
 }
 
+/** Stores eight columns, or as many as there are. */
+function storeEight(out: usize, low: v128, high: v128, columns: u32): void {
+  if (columns >= 8) {
+    v128.store(out, low);
+    v128.store(out, high, 16);
+  } else storeTail(out, low, high, columns);
+}
+
 /** out = activation(x · packed + bias) over panels of eight columns: four rows at a time, then one. */
 export function dense(
   x: usize,
@@ -495,4 +503,205 @@ export function dense(
       target += outBytes;
     }
   }
+}
+
+/** Rows whose non-zero inputs are listed before the weights are read. */
+const LISTED_ROWS: u32 = 32;
+
+/**
+ * Lists the non-zero inputs of a row: their values at `values`, the bytes from a panel's start to their weights at
+ * `offsets`; returns how many. `moves` holds, for each pattern of four lanes that are kept, the bytes that bring those
+ * lanes to the front.
+ */
+function listRow(x: usize, depth: u32, values: usize, offsets: usize, moves: usize): u32 {
+  let listed: usize = 0;
+  let offset = i32x4(0, 128, 256, 384);
+  const zero = f32x4.splat(0);
+  let left = depth;
+  for (; left >= 4; left -= 4, x += 16) {
+    const four = v128.load(x);
+    const kept = i32x4.bitmask(f32x4.ne(four, zero));
+    const move = v128.load(moves + (<usize>kept << 4));
+    v128.store(values + (listed << 2), i8x16.relaxed_swizzle(four, move));
+    v128.store(offsets + (listed << 2), i8x16.relaxed_swizzle(offset, move));
+    offset = i32x4.add(offset, i32x4.splat(512));
+    listed += <usize>popcnt(kept);
+  }
+  let next = i32x4.extract_lane(offset, 0);
+  for (; left > 0; left--, x += 4, next += 128) {
+    const value = load<f32>(x);
+    store<f32>(values + (listed << 2), value);
+    store<u32>(offsets + (listed << 2), next);
+    listed += <usize>(value != 0);
+  }
+  return <u32>listed;
+}
+
+/**
+ * As `dense` for inputs with many zeros (what a ReLU leaves): the non-zero inputs of each row are listed first, and only
+ * their weights are read. Panels of 32 columns; `lists` has room for 32 rows of two times `depth` + 4 words, and for
+ * their counts. Weights must be finite.
+ */
+export function denseSparse(
+  x: usize,
+  packed: usize,
+  bias: usize,
+  out: usize,
+  height: u32,
+  width: u32,
+  depth: u32,
+  activation: u32,
+  lists: usize,
+  moves: usize,
+): void {
+  const rowBytes = <usize>depth << 2;
+  // Whole vectors are stored, so that a list may be overwritten by four words past its end.
+  const halfBytes = rowBytes + 16;
+  const listBytes = halfBytes << 1;
+  const outBytes = <usize>width << 2;
+  const panelBytes = rowBytes << 5;
+  const counts = lists + listBytes * <usize>LISTED_ROWS;
+  for (let first: u32 = 0; first < height; first += LISTED_ROWS) {
+    const rows = min(LISTED_ROWS, height - first);
+    for (let row: usize = 0; row < <usize>rows; row++, x += rowBytes) {
+      const list = lists + row * listBytes;
+      store<u32>(counts + (row << 2), listRow(x, depth, list, list + halfBytes, moves) << 2);
+    }
+    let panel = packed;
+    let offset = bias;
+    for (let column: u32 = 0; column < width; column += 32, panel += panelBytes, offset += 128) {
+      let target = out + (<usize>column << 2);
+      const columns = width - column;
+      for (let row: usize = 0; row < <usize>rows; row++, target += outBytes) {
+        let list = lists + row * listBytes;
+        const end = list + <usize>load<u32>(counts + (row << 2));
+        let s0 = v128.load(offset);
+        let s1 = v128.load(offset, 16);
+        let s2 = v128.load(offset, 32);
+        let s3 = v128.load(offset, 48);
+        let s4 = v128.load(offset, 64);
+        let s5 = v128.load(offset, 80);
+        let s6 = v128.load(offset, 96);
+        let s7 = v128.load(offset, 112);
+        for (; list < end; list += 4) {
+          const value = v128.load32_splat(list);
+          const weight = panel + <usize>load<u32>(list + halfBytes);
+          s0 = fma(value, v128.load(weight), s0);
+          s1 = fma(value, v128.load(weight, 16), s1);
+          s2 = fma(value, v128.load(weight, 32), s2);
+          s3 = fma(value, v128.load(weight, 48), s3);
+          s4 = fma(value, v128.load(weight, 64), s4);
+          s5 = fma(value, v128.load(weight, 80), s5);
+          s6 = fma(value, v128.load(weight, 96), s6);
+          s7 = fma(value, v128.load(weight, 112), s7);
+        }
+        storeEight(target, finish(s0, activation), finish(s1, activation), columns);
+        if (columns > 8) storeEight(target + 32, finish(s2, activation), finish(s3, activation), columns - 8);
+        if (columns > 16) storeEight(target + 64, finish(s4, activation), finish(s5, activation), columns - 16);
+        if (columns > 24) storeEight(target + 96, finish(s6, activation), finish(s7, activation), columns - 24);
+      }
+    }
+    out += outBytes * <usize>rows;
+  }
+}
+
+// ---- Nearest by dot product ----------------------------------------------------------------------------------------
+
+// @ts-ignore: decorator
+@inline
+function laneSum(v: v128): f32 {
+  const pairs = f32x4.add(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+/** Puts a score in place of the smallest of a heap of `size` (smallest first), or of the free place at its end. */
+function heapPush(scores: usize, indices: usize, size: u32, limit: u32, score: f32, index: u32): u32 {
+  let at = size;
+  if (size < limit) {
+    // Up from the end.
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = load<f32>(scores + (<usize>parent << 2));
+      if (above <= score) break;
+      store<f32>(scores + (<usize>at << 2), above);
+      store<u32>(indices + (<usize>at << 2), load<u32>(indices + (<usize>parent << 2)));
+      at = parent;
+    }
+    size++;
+  } else {
+    // Down from the top, whose score is dropped.
+    at = 0;
+    for (;;) {
+      let child: u32 = 2 * at + 1;
+      if (child >= size) break;
+      if (child + 1 < size && load<f32>(scores + (<usize>child << 2), 4) < load<f32>(scores + (<usize>child << 2))) child++;
+      const below = load<f32>(scores + (<usize>child << 2));
+      if (below >= score) break;
+      store<f32>(scores + (<usize>at << 2), below);
+      store<u32>(indices + (<usize>at << 2), load<u32>(indices + (<usize>child << 2)));
+      at = child;
+    }
+  }
+  store<f32>(scores + (<usize>at << 2), score);
+  store<u32>(indices + (<usize>at << 2), index);
+  return size;
+}
+
+/**
+ * The `limit` items of the largest dot product with the query, as a heap; returns how many there are. Items are rows of
+ * `vectors` times four floats; `count` is a multiple of four, the last rows may be padding beyond `real`.
+ */
+export function topK(
+  items: usize,
+  count: u32,
+  real: u32,
+  vectors: u32,
+  query: usize,
+  limit: u32,
+  scores: usize,
+  indices: usize,
+): u32 {
+  const bytes = <usize>vectors << 4;
+  let size: u32 = 0;
+  let least: f32 = -Infinity;
+  let item = items;
+  for (let index: u32 = 0; index < count; index += 4, item += bytes << 2) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    const i1 = item + bytes;
+    const i2 = i1 + bytes;
+    const i3 = i2 + bytes;
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const q = v128.load(query + at);
+      s0 = fma(v128.load(item + at), q, s0);
+      s1 = fma(v128.load(i1 + at), q, s1);
+      s2 = fma(v128.load(i2 + at), q, s2);
+      s3 = fma(v128.load(i3 + at), q, s3);
+    }
+    const d0 = laneSum(s0);
+    const d1 = laneSum(s1);
+    const d2 = laneSum(s2);
+    const d3 = laneSum(s3);
+    if (size == limit && !(d0 > least || d1 > least || d2 > least || d3 > least)) continue;
+    const left = real - index;
+    if (size < limit ? d0 == d0 : d0 > least) {
+      size = heapPush(scores, indices, size, limit, d0, index);
+      if (size == limit) least = load<f32>(scores);
+    }
+    if (left > 1 && (size < limit ? d1 == d1 : d1 > least)) {
+      size = heapPush(scores, indices, size, limit, d1, index + 1);
+      if (size == limit) least = load<f32>(scores);
+    }
+    if (left > 2 && (size < limit ? d2 == d2 : d2 > least)) {
+      size = heapPush(scores, indices, size, limit, d2, index + 2);
+      if (size == limit) least = load<f32>(scores);
+    }
+    if (left > 3 && (size < limit ? d3 == d3 : d3 > least)) {
+      size = heapPush(scores, indices, size, limit, d3, index + 3);
+      if (size == limit) least = load<f32>(scores);
+    }
+  }
+  return size;
 }

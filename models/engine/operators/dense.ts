@@ -1,11 +1,18 @@
 /** Matrix products. `Dense` is the engine's own form of Gemm or MatMul + Add + activation over constant weights. */
+import type { Arena, Block } from "../arena.ts";
 import type { Activation } from "../kernels.ts";
 import type { NodeContext, Planner, Step } from "../operator.ts";
 import { dimOf, type Dims, newArray, type NumericArray, productOf, sizeOf, type Value } from "../value.ts";
 import { broadcastDims, fillStrides } from "./elementwise.ts";
 
-/** Columns of one packed panel: two SIMD registers. */
+/** Columns of one packed panel: two SIMD registers, or eight where only the non-zero inputs are read. */
 const PANEL = 8;
+const SPARSE_PANEL = 32;
+
+/** Rows whose non-zero inputs are listed at a time. */
+const LISTED_ROWS = 32;
+/** Bytes of the table that moves any of four lanes to the front, before the lists. */
+const MOVES_BYTES = 256;
 
 const ACTIVATIONS: Readonly<Record<string, Activation>> = { "": 0, Relu: 1 };
 
@@ -24,57 +31,47 @@ export const dense: Planner = (context) => {
     throw context.bad(`[${input.dims.join(", ")}] times [${weights.dims.join(", ")}]`);
   const outer = productOf(input.dims.slice(0, -1));
   if (outer === null) throw context.unsupported("two axes depend on the batch");
-  const name = context.string("activation", "");
-  const panels = Math.ceil(width / PANEL);
-  const packed = context.arena.constant(
-    "",
-    "float32",
-    [panels * depth * PANEL],
-    packPanels(weights.data, depth, width, transposed),
-  );
-  const biasRow = context.arena.constant("", "float32", [panels * PANEL], paddedBias(context, bias, width));
+  const activation = ACTIVATIONS[context.string("activation", "")] ?? 0;
+  // A ReLU leaves about half of its outputs zero, whose weights need not be read; but zero times infinity is no zero.
+  const sparse =
+    context.arena.hasKernels && input.afterRelu && width >= SPARSE_PANEL && weights.data.every(Number.isFinite);
+  const panel = sparse ? SPARSE_PANEL : PANEL;
+  const packing = { depth, width, panel, transposed };
+  const columns = Math.ceil(width / panel) * panel;
+  const packed = context.arena.constant("", "float32", [depth * columns], packPanels(weights.data, packing));
+  const biasRow = context.arena.constant("", "float32", [columns], paddedBias(context, bias, width, columns));
   const output = context.output(0, "float32", [...input.dims.slice(0, -1), width]);
+  output.afterRelu = activation === 1;
   for (const value of [input, packed, biasRow, output]) value.inKernelMemory ||= context.arena.hasKernels;
-  return {
-    outputs: [output],
-    extraValues: [packed, biasRow],
-    step: {
-      run: (rows) => {
-        const height = dimOf(outer, rows);
-        const { kernels } = context.arena;
-        const activation = ACTIVATIONS[name] ?? 0;
-        if (kernels !== null && input.offset >= 0)
-          kernels.dense(input.offset, packed.offset, biasRow.offset, output.offset, height, width, depth, activation);
-        else
-          densePlain({
-            x: input.data,
-            packed: packed.data,
-            bias: biasRow.data,
-            out: output.data,
-            height,
-            width,
-            depth,
-            activation,
-          });
-      },
-    },
-  };
+  const call: DenseCall = { input, packed, bias: biasRow, output, height: outer, width, depth, activation };
+  const lists = sparse
+    ? context.arena.block(MOVES_BYTES + LISTED_ROWS * (8 * (depth + 4) + 4), (buffer, offset) =>
+        fillMoves(buffer, offset),
+      )
+    : null;
+  return { outputs: [output], extraValues: [packed, biasRow], step: denseStep(context.arena, call, lists) };
 };
 
-function packPanels(weights: NumericArray, depth: number, width: number, transposed: boolean): Float32Array {
-  const panels = Math.ceil(width / PANEL);
-  const packed = new Float32Array(panels * depth * PANEL);
+interface Packing {
+  readonly depth: number;
+  readonly width: number;
+  readonly panel: number;
+  readonly transposed: boolean;
+}
+
+function packPanels(weights: NumericArray, { depth, width, panel, transposed }: Packing): Float32Array {
+  const packed = new Float32Array(Math.ceil(width / panel) * panel * depth);
   for (let row = 0; row < depth; row++)
     for (let column = 0; column < width; column++) {
-      const panel = Math.floor(column / PANEL);
-      packed[(panel * depth + row) * PANEL + (column % PANEL)] =
+      const first = Math.floor(column / panel) * panel;
+      packed[first * depth + row * panel + (column - first)] =
         weights[transposed ? column * depth + row : row * width + column] ?? 0;
     }
   return packed;
 }
 
-function paddedBias(context: NodeContext, bias: Value | null, width: number): Float32Array {
-  const padded = new Float32Array(Math.ceil(width / PANEL) * PANEL);
+function paddedBias(context: NodeContext, bias: Value | null, width: number, columns: number): Float32Array {
+  const padded = new Float32Array(columns);
   if (bias === null) return padded;
   const size = sizeOf(bias.dims, 1);
   if (size !== 1 && size !== width) throw context.bad(`a bias of ${size} for ${width} columns`);
@@ -83,22 +80,61 @@ function paddedBias(context: NodeContext, bias: Value | null, width: number): Fl
 }
 
 interface DenseCall {
-  readonly x: NumericArray;
-  readonly packed: NumericArray;
-  readonly bias: NumericArray;
-  readonly out: NumericArray;
+  readonly input: Value;
+  readonly packed: Value;
+  readonly bias: Value;
+  readonly output: Value;
+  /** Rows of the product, as a dimension. */
   readonly height: number;
   readonly width: number;
   readonly depth: number;
-  readonly activation: number;
+  readonly activation: Activation;
 }
 
-function densePlain({ x, packed, bias, out, height, width, depth, activation }: DenseCall): void {
+function denseStep(arena: Arena, call: DenseCall, lists: Block | null): Step {
+  const { input, packed, bias, output, width, depth, activation } = call;
+  return {
+    run: (rows) => {
+      const height = dimOf(call.height, rows);
+      const { kernels } = arena;
+      if (kernels === null || input.offset < 0) densePlain(call, height);
+      else if (lists === null)
+        kernels.dense(input.offset, packed.offset, bias.offset, output.offset, height, width, depth, activation);
+      else
+        kernels.denseSparse(
+          input.offset,
+          packed.offset,
+          bias.offset,
+          output.offset,
+          height,
+          width,
+          depth,
+          activation,
+          lists.offset + MOVES_BYTES,
+          lists.offset,
+        );
+    },
+  };
+}
+
+/** For each pattern of kept lanes, the bytes of a vector in the order that puts those lanes first. */
+function fillMoves(buffer: ArrayBuffer, offset: number): void {
+  const bytes = new Uint8Array(buffer, offset, MOVES_BYTES);
+  for (let kept = 0; kept < 16; kept++) {
+    let at = kept * 16;
+    for (let lane = 0; lane < 4; lane++)
+      if ((kept >> lane) & 1) for (let byte = 0; byte < 4; byte++) bytes[at++] = 4 * lane + byte;
+  }
+}
+
+function densePlain({ input, packed, bias, output, width, depth, activation }: DenseCall, height: number): void {
+  const [x, weights, offsets, out] = [input.data, packed.data, bias.data, output.data];
   for (let row = 0; row < height; row++)
     for (let column = 0; column < width; column++) {
       let at = Math.floor(column / PANEL) * depth * PANEL + (column % PANEL);
-      let sum = bias[column] ?? 0;
-      for (let inner = 0; inner < depth; inner++, at += PANEL) sum += (x[row * depth + inner] ?? 0) * (packed[at] ?? 0);
+      let sum = offsets[column] ?? 0;
+      for (let inner = 0; inner < depth; inner++, at += PANEL)
+        sum += (x[row * depth + inner] ?? 0) * (weights[at] ?? 0);
       out[row * width + column] = activation === 1 && sum < 0 ? 0 : sum;
     }
 }

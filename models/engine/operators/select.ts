@@ -59,6 +59,7 @@ const gather: Planner = (context) => {
   const indices = context.input(1);
   const axis = context.axis(context.int("axis", 0), table.dims.length);
   const { outer, extent, inner } = aroundAxis(context, table.dims, axis);
+  if (extent < 0) throw context.unsupported("picks rows of the batch");
   const dims = [...table.dims.slice(0, axis), ...indices.dims, ...table.dims.slice(axis + 1)];
   if (productOf(dims) === null) throw context.unsupported("two axes depend on the batch");
   const output = context.output(0, table.type, dims);
@@ -200,6 +201,7 @@ const gatherElements: Planner = (context) => {
   if (table.dims.some((dim, at) => at !== axis && dim !== indices.dims[at]))
     throw context.unsupported("indices that cover only part of the other axes");
   const { inner, extent } = aroundAxis(context, table.dims, axis);
+  if (extent < 0) throw context.unsupported("picks rows of the batch");
   const picks = indices.dims[axis] ?? 1;
   const output = context.output(0, table.type, indices.dims);
   return {

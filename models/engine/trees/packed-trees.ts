@@ -55,7 +55,8 @@ export interface LeafTable {
  * @param indexed payloads are positions in a table; tried only where leaf values do not do
  */
 export function packTrees(ensemble: Ensemble, features: number, indexed = false): PackedTrees | null {
-  const { roots, mode } = ensemble;
+  const { roots, mode, feature, threshold, missingTrue, whenTrue, whenFalse, weightStart, weightTarget, weight } =
+    ensemble;
   const slots = 2 * features + 1;
   if (ensemble.shared || slots > LARGEST_SLOT) return null;
   const leaves = indexed ? newLeafTable(ensemble) : null;
@@ -88,25 +89,28 @@ export function packTrees(ensemble: Ensemble, features: number, indexed = false)
         if (shallow < 0) shallow = depth;
         words[2 * at + 1] = leafWord;
         if (target !== null) {
-          const leaf = singleValue(ensemble, node, target[tree] ?? 0);
-          if (leaf === null) return packTrees(ensemble, features, true);
-          target[tree] = leaf.target;
-          floats[2 * at] = leaf.value;
+          const from = weightStart[node] ?? 0;
+          if (!isSingleValue(ensemble, node, target[tree] ?? 0)) return packTrees(ensemble, features, true);
+          target[tree] = weightTarget[from] ?? 0;
+          floats[2 * at] = weight[from] ?? 0;
         } else if (leaves !== null) {
           words[2 * at] = leafCount;
           addLeaf(leaves, ensemble, node, leafCount++);
         }
         continue;
       }
-      const split = normalised(ensemble, node);
+      const comparison = mode[node] ?? 0;
+      const bound = upperBound(comparison, threshold[node] ?? 0);
       const distance = end + 1 - at;
-      if (split === null || distance > LARGEST_DISTANCE) return null;
-      if (split.missingLeft) twoCopies = true;
-      const slot = (ensemble.feature[node] ?? 0) + (split.missingLeft ? features : 0);
-      floats[2 * at] = split.threshold;
-      words[2 * at + 1] = (slot << 16) | distance;
-      origin[end++] = split.left;
-      origin[end++] = split.right;
+      if (Number.isNaN(bound) || distance > LARGEST_DISTANCE) return null;
+      // Swapped children swap the side that missing values take.
+      const swapped = comparison === Mode.GTE || comparison === Mode.GT;
+      const missingLeft = (missingTrue[node] === 1) !== swapped;
+      if (missingLeft) twoCopies = true;
+      floats[2 * at] = bound;
+      words[2 * at + 1] = (((feature[node] ?? 0) + (missingLeft ? features : 0)) << 16) | distance;
+      origin[end++] = (swapped ? whenFalse[node] : whenTrue[node]) ?? 0;
+      origin[end++] = (swapped ? whenTrue[node] : whenFalse[node]) ?? 0;
     }
     shortest[tree] = Math.max(0, shallow);
     longest[tree] = depth;
@@ -132,7 +136,7 @@ export function packTrees(ensemble: Ensemble, features: number, indexed = false)
 
 function newLeafTable({ mode, weight }: Ensemble): LeafTable {
   let leaves = 0;
-  for (const kind of mode) if (kind === Mode.LEAF) leaves++;
+  for (let node = 0; node < mode.length; node++) if (mode[node] === Mode.LEAF) leaves++;
   return {
     start: new Int32Array(leaves + 1),
     target: new Int32Array(weight.length),
@@ -149,42 +153,23 @@ function addLeaf({ start, target, weight }: LeafTable, ensemble: Ensemble, node:
   start[leaf + 1] = to;
 }
 
-/** A leaf of one float32 weight, for the target that the tree's other leaves have; null for any other leaf. */
-function singleValue(ensemble: Ensemble, node: number, known: number): { target: number; value: number } | null {
+/** Whether a leaf has one float32 weight, for the target that the tree's other leaves have (-1: none known yet). */
+function isSingleValue(ensemble: Ensemble, node: number, known: number): boolean {
   const from = ensemble.weightStart[node] ?? 0;
-  const [target, value] = [ensemble.weightTarget[from] ?? 0, ensemble.weight[from] ?? 0];
+  const value = ensemble.weight[from] ?? 0;
   // Of several weights for one target ONNX Runtime takes the first.
-  const single = ensemble.targets === 1 || ensemble.weightStart[node + 1] === from + 1;
+  if (ensemble.targets > 1 && ensemble.weightStart[node + 1] !== from + 1) return false;
   // NaN would break the comparison that keeps a walk in its leaf.
-  if (!single || (known !== -1 && known !== target) || Math.fround(value) !== value) return null;
-  return { target, value };
+  return (known === -1 || known === ensemble.weightTarget[from]) && Math.fround(value) === value;
 }
 
-interface Split {
-  /** Left where the slot is ≤ this. */
-  readonly threshold: number;
-  readonly left: number;
-  readonly right: number;
-  readonly missingLeft: boolean;
-}
-
-const SWAPPED: ReadonlySet<number> = new Set([Mode.GTE, Mode.GT]);
-const STRICT: ReadonlySet<number> = new Set([Mode.LT, Mode.GTE]);
-
-/** The split as "left where ≤"; null for comparisons that are no order, and for thresholds that float32 does not hold. */
-function normalised(ensemble: Ensemble, node: number): Split | null {
-  const mode = ensemble.mode[node] ?? 0;
-  const threshold = ensemble.threshold[node] ?? 0;
-  const missingTrue = ensemble.missingTrue[node] === 1;
-  if (mode > Mode.GT || Number.isNaN(threshold)) return null;
-  if (Math.fround(threshold) !== threshold) return null;
-  const bound = STRICT.has(mode) ? float32Below(threshold) : threshold;
-  // Nothing is below -infinity: such a split has no float32 bound.
-  if (Number.isNaN(bound)) return null;
-  const [whenTrue, whenFalse] = [ensemble.whenTrue[node] ?? 0, ensemble.whenFalse[node] ?? 0];
-  return SWAPPED.has(mode)
-    ? { threshold: bound, left: whenFalse, right: whenTrue, missingLeft: !missingTrue }
-    : { threshold: bound, left: whenTrue, right: whenFalse, missingLeft: missingTrue };
+/**
+ * The bound of the comparison as "≤ bound" (of the opposite comparison for `>=` and `>`); NaN for comparisons that are no
+ * order, for thresholds that float32 does not hold, and for "< -infinity", which nothing meets.
+ */
+function upperBound(comparison: number, threshold: number): number {
+  if (comparison > Mode.GT || Math.fround(threshold) !== threshold) return Number.NaN;
+  return comparison === Mode.LT || comparison === Mode.GTE ? float32Below(threshold) : threshold;
 }
 
 const BITS = new Int32Array(1);

@@ -44,8 +44,15 @@ export function shapData(ensemble: Ensemble, packed: PackedTrees, classifier: bo
   if (base.length !== 0 && base.length !== outputs) return null;
   const counts = Int32Array.from({ length: packed.trees }, (_, tree) => nodesOf(packed, tree));
   if (counts.some((count) => count > MAX_TREE_NODES)) return null;
-  const covers = Float64Array.from(packed.origin, (node) => cover[node] ?? 0);
-  const whole = covers.every((value) => Number.isInteger(value) && value <= 0xffff_ffff);
+  const covers = new Float64Array(packed.nodes);
+  const words = new Uint32Array(packed.nodes);
+  let whole = true;
+  for (let at = 0; at < packed.nodes; at++) {
+    const value = cover[packed.origin[at] ?? 0] ?? 0;
+    covers[at] = value;
+    words[at] = value;
+    if (words[at] !== value) whole = false;
+  }
   const paths = packed.first.subarray(0, packed.trees);
   const previous = new Uint16Array(packed.nodes);
   const points = Int32Array.from(paths, (first, tree) => {
@@ -55,7 +62,7 @@ export function shapData(ensemble: Ensemble, packed: PackedTrees, classifier: bo
   });
   if (points.some((count) => count > MAX_DISTINCT / 2)) return null;
   return {
-    cover: whole ? Uint32Array.from(covers) : covers,
+    cover: whole ? words : covers,
     previous,
     counts,
     points,
@@ -74,28 +81,30 @@ function nodesOf({ first, trees, nodes }: PackedTrees, tree: number): number {
 /** Fills `previous` for one tree; returns the most distinct features on a path. */
 function linkFeatures(packed: PackedTrees, first: number, count: number, previous: Uint16Array): number {
   const { words, features } = packed;
-  const featureOf = (at: number): number => ((words[2 * (first + at) + 1] ?? 0) >>> 16) % features;
+  const feature = new Int32Array(count);
   const parent = new Int32Array(count);
   const distinct = new Int32Array(count);
   let most = 0;
   for (let at = 0; at < count; at++) {
-    const distance = (words[2 * (first + at) + 1] ?? 0) & 0xffff;
+    const word = words[2 * (first + at) + 1] ?? 0;
+    const distance = word & 0xffff;
+    const above = distinct[at] ?? 0;
     if (distance === 1) {
-      most = Math.max(most, distinct[at] ?? 0);
+      if (above > most) most = above;
       continue;
     }
-    const feature = featureOf(at);
-    let found = 0;
-    for (let below = at; below !== 0; below = parent[below] ?? 0)
-      if (featureOf(parent[below] ?? 0) === feature) {
-        found = below;
-        break;
-      }
+    const slot = word >>> 16;
+    const own = slot >= features ? slot - features : slot;
+    feature[at] = own;
+    let found = at;
+    while (found !== 0 && feature[parent[found] ?? 0] !== own) found = parent[found] ?? 0;
     previous[first + at] = found;
-    for (const child of [at + distance - 1, at + distance]) {
-      parent[child] = at;
-      distinct[child] = (distinct[at] ?? 0) + (found === 0 ? 1 : 0);
-    }
+    const below = found === 0 ? above + 1 : above;
+    const right = at + distance;
+    parent[right - 1] = at;
+    parent[right] = at;
+    distinct[right - 1] = below;
+    distinct[right] = below;
   }
   return most;
 }

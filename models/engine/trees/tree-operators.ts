@@ -6,7 +6,8 @@ import { type ClassifierFields, type Combiner, combiner, ONE_SCORED, outputWidth
 import type { Ensemble } from "./ensemble.ts";
 import { kernelWalk, type Walk, type WalkFields } from "./kernel-walk.ts";
 import { leafOf, packTrees, type PackedTrees, prepareRows } from "./packed-trees.ts";
-import { readV3, readV5 } from "./read-ensemble.ts";
+import { readV3 } from "./read-v3.ts";
+import { readV5 } from "./read-v5.ts";
 import { shapData } from "./shap-data.ts";
 import { PlainExplainer } from "./tree-shap.ts";
 import { leafOfAny } from "./walk-any.ts";

@@ -61,11 +61,11 @@ function nodeMeans({ words, floats, first, count, cover }: TreeFields): Float64A
   const means = new Float64Array(count);
   for (let at = count - 1; at >= 0; at--) {
     const distance = (words[2 * (first + at) + 1] ?? 0) & 0xffff;
-    const [left, right] = [at + distance - 1, at + distance];
+    const right = at + distance;
     means[at] =
       distance === 1
         ? (floats[2 * (first + at)] ?? 0)
-        : share(cover, first + left, first + at) * (means[left] ?? 0) +
+        : share(cover, first + right - 1, first + at) * (means[right - 1] ?? 0) +
           share(cover, first + right, first + at) * (means[right] ?? 0);
   }
   return means;
