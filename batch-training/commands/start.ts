@@ -172,6 +172,8 @@ async function withProgress(
     () => gates.forEach((gate) => gate.resolve()),
     (error: unknown) => gates.forEach((gate) => gate.reject(error)),
   );
+  // The list stops at the first stage that fails, so nobody waits for the later ones.
+  for (const gate of gates.values()) gate.promise.catch(() => {});
   const list = new Listr(
     stages.map((stage) => ({
       title: TITLES[stage],

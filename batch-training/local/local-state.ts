@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as z from "zod";
 
 /** What the events of this state were made from: another source, seed or scale is another history, and needs another state. */
@@ -74,6 +74,7 @@ export class LocalState {
 
 /** A file is there whole or not at all, whenever the process is killed. */
 export function writeAtomically(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}.tmp`;
   writeFileSync(temporary, text, { mode: 0o600 });
   renameSync(temporary, file);

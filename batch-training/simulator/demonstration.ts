@@ -17,7 +17,7 @@ export interface DemonstrationOptions {
  */
 export function plainOrder(shop: SimulatedShop, options: DemonstrationOptions): Order {
   const random = new SeededRandom(`plain/${shop.world.tag}/${options.name}`);
-  const customer = loyalCustomer(shop);
+  const customer = random.pick(loyalCustomers(shop));
   const { home, ipAddress } = customer.household;
   const usual = customer.spent / customer.orders;
   const liked = customer.tastes.indexOf(Math.max(...customer.tastes));
@@ -55,7 +55,8 @@ export function plainOrder(shop: SimulatedShop, options: DemonstrationOptions): 
  */
 export function suspiciousOrder(shop: SimulatedShop, options: DemonstrationOptions): Order {
   const { world, catalogue } = shop;
-  const card = loyalCustomer(shop).cards[0];
+  const random = new SeededRandom(`suspicious/${world.tag}/${options.name}`);
+  const card = random.pick(loyalCustomers(shop)).cards[0];
   const loot = catalogue.products
     .filter((product) => product.active && product.category.resale >= 0.8)
     .toSorted((a, b) => b.price - a.price || (a.id < b.id ? -1 : 1))
@@ -88,15 +89,15 @@ function line(product: SimulatedShop["catalogue"]["products"][number], quantity:
   return { productId: product.id, quantity, unitPrice: money(product.price), category: product.category.category };
 }
 
-/** The customer with the most orders; of several the one who registered first. */
-function loyalCustomer(shop: SimulatedShop): Customer {
-  const [first, ...others] = shop.people.customers;
-  if (first === undefined) throw new RangeError("the shop has no customers");
-  return others.reduce(
-    (best, candidate) =>
-      candidate.orders > best.orders || (candidate.orders === best.orders && candidate.registeredAt < best.registeredAt)
-        ? candidate
-        : best,
-    first,
-  );
+/** Loyal customers that the orders of different names are shared among, so that one does not change what the next one looks like. */
+const LOYAL = 40;
+
+/** The customers with the most orders. */
+function loyalCustomers(shop: SimulatedShop): readonly Customer[] {
+  const loyal = shop.people.customers
+    .filter((customer) => customer.orders > 0)
+    .toSorted((a, b) => b.orders - a.orders || (a.id < b.id ? -1 : 1))
+    .slice(0, LOYAL);
+  if (loyal.length === 0) throw new RangeError("The shop's past has not been told, so nobody has ordered anything.");
+  return loyal;
 }

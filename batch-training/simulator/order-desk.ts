@@ -35,12 +35,12 @@ export interface Purchase {
 
 /** Days from the order to the chargeback: shortest, median, longest. */
 const REPORTED_AFTER: Readonly<Record<FraudPattern, readonly [low: number, median: number, high: number]>> = {
-  "stolen-card": [2, 9, 45],
-  "account-takeover": [1, 4, 20],
-  "bot-ring": [5, 13, 45],
-  "compromised-terminal": [3, 8, 30],
-  "card-testing": [3, 12, 50],
-  friendly: [10, 21, 60],
+  "stolen-card": [1, 5, 30],
+  "account-takeover": [1, 3, 20],
+  "bot-ring": [2, 7, 35],
+  "compromised-terminal": [2, 5, 25],
+  "card-testing": [2, 7, 35],
+  friendly: [7, 14, 50],
 };
 
 /** A tenth of all victims never notice, or never complain. */

@@ -30,6 +30,10 @@ describe.each([
     expect(order.placedAt).toBe("2026-03-01T10:18:00.000Z");
   });
 
+  it("needs a past", () => {
+    expect(() => make(simulateShop({ seed: "demo", scale: 0.1, end: END }), options)).toThrow("has not been told");
+  });
+
   it("is the same for the same name, and an order of its own for another", () => {
     expect(make(shop, options)).toEqual(make(shop, options));
     expect(make(shop, { ...options, name: "a2" }).orderId).not.toBe(make(shop, options).orderId);

@@ -227,7 +227,8 @@ describe("fraud", () => {
       .map(({ recordedAt, event }) => (recordedAt - Date.parse(event.data.orderPlacedAt)) / DAY_MS)
       .toSorted((a, b) => a - b);
     expect(days[0]).toBeGreaterThan(1);
-    expect(days[Math.floor(days.length / 2)]).toBeGreaterThan(5);
+    expect(days[Math.floor(days.length / 2)]).toBeGreaterThan(4);
+    expect(days.filter((delay) => delay < 14).length / days.length).toBeGreaterThan(0.8);
     expect(days.at(-1)).toBeGreaterThan(25);
     const charged = new Set(chargebacks.map(({ event }) => event.data.orderId));
     const old = paid.filter(({ at, truth }) => at < END - 60 * DAY_MS && truth.fraud !== undefined);
