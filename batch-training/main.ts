@@ -9,6 +9,7 @@ const edgewise = defineCommand({
     start: async () => (await import("./commands/start.ts")).start,
     simulate: async () => (await import("./commands/send.ts")).simulate,
     import: async () => (await import("./commands/send.ts")).importData,
+    "dev-secrets": async () => (await import("./commands/dev-secrets.ts")).devSecrets,
     train: async () => (await import("./commands/train.ts")).train,
     models: async () => (await import("./commands/registry.ts")).models,
     promote: async () => (await import("./commands/registry.ts")).promote,
