@@ -4,6 +4,8 @@ import { Listr } from "listr2";
 import { ApiError } from "../client/api-error.ts";
 import { LOCAL_SERVER_FILE, readLocalServer } from "../client/connection.ts";
 import { codeVersion } from "../local/code-version.ts";
+import { CardFileError } from "../sources/cards/read-card-rows.ts";
+import { cardsHistory } from "../local/cards-history.ts";
 import { describeDecision } from "../local/demonstrate.ts";
 import { LocalState, type RunParameters } from "../local/local-state.ts";
 import {
@@ -53,12 +55,13 @@ export const start = strictCommand({
     if (args.reset) LocalState.reset(folder);
     const state = new LocalState(folder);
     const recorded = orUserError(() => state.parameters(parameters));
+    const history = await historyOf(recorded);
     const system = await withProgress((onStage) =>
       runLocalSystem({
         state,
         serverFile: join(STATE_FOLDER, LOCAL_SERVER_FILE),
         parameters: recorded,
-        history: historyOf(recorded),
+        history,
         port: portOf(args.port),
         codeVersion: codeVersion(),
         onStage,
@@ -106,8 +109,14 @@ function number(name: string, text: string, bounds: { integer: boolean; min: num
 
 const portOf = (text: string): number => number("port", text, { integer: true, min: 0, max: 65_535 });
 
-function historyOf(parameters: RunParameters): History {
-  return shopHistory(parameters);
+async function historyOf(parameters: RunParameters): Promise<History> {
+  if (parameters.source === "shop") return shopHistory(parameters);
+  try {
+    return await cardsHistory(parameters);
+  } catch (error) {
+    if (error instanceof CardFileError) throw new UserError(error.message);
+    throw error;
+  }
 }
 
 /** Two servers on one state would take each other's locks; the running one is named instead. */

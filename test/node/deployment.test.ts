@@ -27,7 +27,7 @@ function bindingsOf(config: string, env: string | undefined): string[] {
     ...(read.assets?.binding === undefined ? [] : [`assets ${read.assets.binding}`]),
     ...(read.version_metadata === undefined ? [] : [`version ${read.version_metadata.binding}`]),
     ...(read.queues.consumers ?? []).map(
-      (consumer) => `consumer ${consumer.queue.replace(/-(staging|production)$/, "")}`,
+      (consumer: { readonly queue: string }) => `consumer ${consumer.queue.replace(/-(staging|production)$/, "")}`,
     ),
     ...Object.keys(read.vars).map((name) => `var ${name}`),
   ].toSorted();
