@@ -16,7 +16,7 @@ function bindingsOf(config: string, env: string | undefined): string[] {
     (entries ?? []).map(
       (entry) => `${kind} ${"binding" in entry ? String(entry.binding) : "name" in entry ? String(entry.name) : ""}`,
     );
-  return [
+  const bindings: string[] = [
     ...named("kv", read.kv_namespaces),
     ...named("d1", read.d1_databases),
     ...named("r2", read.r2_buckets),
@@ -30,7 +30,8 @@ function bindingsOf(config: string, env: string | undefined): string[] {
       (consumer: { readonly queue: string }) => `consumer ${consumer.queue.replace(/-(staging|production)$/, "")}`,
     ),
     ...Object.keys(read.vars).map((name) => `var ${name}`),
-  ].toSorted();
+  ];
+  return bindings.toSorted();
 }
 
 describe("wrangler.toml", () => {
