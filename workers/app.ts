@@ -5,6 +5,7 @@ import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
 import { type DeadLetterDeps, mountDeadLetters } from "./events/dead-letters.ts";
 import { type IngestDeps, mountIngestion } from "./events/ingest.ts";
 import { type LogDeps, mountEventLog } from "./events/log-routes.ts";
+import { type FeatureRouteDeps, mountFeatures } from "./features/route.ts";
 import { type FraudRouteDeps, mountFraud } from "./fraud/route.ts";
 import { Failure, problemResponse } from "./http/failure.ts";
 import { logError } from "./http/log.ts";
@@ -18,6 +19,7 @@ export interface AppDeps {
   readonly http: HttpDeps;
   readonly events: IngestDeps & DeadLetterDeps & LogDeps;
   readonly fraud: FraudRouteDeps;
+  readonly features: FeatureRouteDeps;
   readonly registry: RegistryDeps;
   readonly access: ApiKeyDeps;
   readonly monitoring: MonitoringDeps;
@@ -25,7 +27,7 @@ export interface AppDeps {
 }
 
 /** Tags of the contract whose operations are built and mounted. */
-const MOUNTED_TAGS = new Set(["Events", "Fraud", "Models", "Access", "System"]);
+const MOUNTED_TAGS = new Set(["Events", "Features", "Fraud", "Models", "Access", "System"]);
 
 /** The operations that this app answers. */
 export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) => MOUNTED_TAGS.has(route.tag));
@@ -34,6 +36,7 @@ export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) 
 export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   const app = new Hono<{ Bindings: object }>();
   mountFraud(app, deps.http, deps.fraud);
+  mountFeatures(app, deps.http, deps.features);
   mountIngestion(app, deps.http, deps.events);
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);

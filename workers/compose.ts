@@ -18,7 +18,7 @@ import { Pseudonyms } from "./adapters/pseudonyms.ts";
 import { sendInBatches } from "./adapters/queue.ts";
 import type { AppDeps } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
-import { FRAUD_FEATURES } from "../models/catalog/feature-catalog.ts";
+import { FEATURE_SERVICES, featureService, FRAUD_FEATURES } from "../models/catalog/feature-catalog.ts";
 import { Authenticator } from "./http/authenticator.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { loadModel, proveModel } from "./inference/load-model.ts";
@@ -103,12 +103,13 @@ export function compose(env: Env): Composition {
         decisionsOf: (tenant, orderId) => decisions.decisionsOf(tenant, orderId),
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },
+      features: { store: features, services: FEATURE_SERVICES, pseudonyms: forTenant },
       registry: {
         db,
         store,
         routing,
         send,
-        knowsFeatureService: (name, hash) => name === FRAUD_FEATURES.name && hash === FRAUD_FEATURES.hash,
+        knowsFeatureService: (name, hash) => featureService(name)?.hash === hash,
         prove: (tenant, manifest, bytes) => proveModel(env.ORT, tenant, manifest, bytes),
         register: (tenant, manifest, by) => registerVersion(db, { tenant, manifest, now: now(), by }),
       },

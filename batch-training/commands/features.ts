@@ -2,14 +2,17 @@
 import { readFileSync } from "node:fs";
 import { defineCommand } from "citty";
 import { parse } from "yaml";
-import { featureService, FEATURE_CATALOG } from "../../models/catalog/feature-catalog.ts";
+import { explainFeature, type FeatureExplanation } from "../../models/contract/api/features.ts";
+import { FEATURE_CATALOG, FRAUD_FEATURES, featureService } from "../../models/catalog/feature-catalog.ts";
 import {
   diffServices,
   type RegistryChange,
   serviceDocument,
   type ServiceDocument,
 } from "../../models/features/registry.ts";
+import { connectionArgs } from "../client/connection.ts";
 import { checkRegistry, generateRegistry, readRegistry } from "../features/registry-files.ts";
+import { asUserError, connectOrExplain } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -122,7 +125,48 @@ const generate = strictCommand({
   },
 });
 
+const explain = strictCommand({
+  meta: { name: "explain", description: "How a value comes about now, asked of a running Worker" },
+  args: {
+    feature: { type: "positional", description: "feature", valueHint: "FEATURE", required: true },
+    entity: { type: "positional", description: "entity as the shop knows it", valueHint: "TYPE:ID", required: true },
+    service: { type: "string", description: "feature service", valueHint: "SERVICE", default: FRAUD_FEATURES.name },
+    asOf: { type: "string", description: "as of this time, at most 24 hours ago", valueHint: "TIME" },
+    ...connectionArgs,
+  },
+  run: async ({ args }) => {
+    const [, type, id] = /^([a-z]+):(.+)$/.exec(args.entity) ?? [];
+    if (type === undefined || id === undefined)
+      throw new UserError(`"${args.entity}" is no entity; write TYPE:ID, such as customer:cus-7`, 2);
+    const query = { [type]: id, ...(args.asOf === undefined ? {} : { asOf: args.asOf }) };
+    const { body } = await connectOrExplain(args)
+      .call(explainFeature, { params: { service: args.service, feature: args.feature }, query })
+      .catch(asUserError);
+    console.log(explanationText(body));
+  },
+});
+
+function explanationText(explained: FeatureExplanation): string {
+  const age = explained.ageSeconds === null ? "" : `, newest fact ${Math.round(explained.ageSeconds)} s old`;
+  const lines = [
+    `${explained.name} = ${explained.value ?? "missing"} (${explained.status}${age})`,
+    explained.description,
+  ];
+  lines.push(`${explained.definition}${explained.group === null ? "" : ` of ${explained.group}`}`);
+  if (explained.window) {
+    const after = explained.window.after ?? "the first fact";
+    const tiled = explained.tiledFacts ? ` and ${explained.tiledFacts} in tiles` : "";
+    lines.push(`after ${after} until ${explained.window.until}: ${explained.facts ?? 0} facts${tiled}`);
+  }
+  for (const { name, value } of explained.inputs) lines.push(`  ${name} = ${value ?? "missing"}`);
+  for (const { time, values } of explained.newest) {
+    const columns = Object.entries(values).map(([name, value]) => `${name} ${value ?? "missing"}`);
+    lines.push(`  ${time}  ${columns.join(", ")}`);
+  }
+  return lines.join("\n");
+}
+
 export const features = defineCommand({
   meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
-  subCommands: { list, show, diff, validate, generate },
+  subCommands: { list, show, diff, validate, generate, explain },
 });

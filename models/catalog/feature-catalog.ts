@@ -8,7 +8,10 @@ export const FEATURE_CATALOG = compileCatalog([fraudOrders]);
 /** The service of the fraud model for orders. */
 export const FRAUD_FEATURES: CompiledService = compileService(fraudOrders, FEATURE_CATALOG);
 
-const services = new Map([FRAUD_FEATURES].map((service) => [service.name, service]));
+/** Every service, compiled. */
+export const FEATURE_SERVICES: readonly CompiledService[] = [FRAUD_FEATURES];
+
+const services = new Map(FEATURE_SERVICES.map((service) => [service.name, service]));
 
 export function featureService(name: string): CompiledService | undefined {
   return services.get(name);

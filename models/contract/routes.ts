@@ -1,5 +1,6 @@
 import type { RouteDefinition } from "./api/define.ts";
 import * as events from "./api/events.ts";
+import * as features from "./api/features.ts";
 import * as fraud from "./api/fraud.ts";
 import * as models from "./api/models.ts";
 import * as recommendations from "./api/recommendations.ts";
@@ -13,6 +14,7 @@ const routesOf = (module: Record<string, unknown>): RouteDefinition[] =>
 /** Every operation of the contract. The app mounts those that are built; a test names the ones that are not yet. */
 export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(events),
+  ...routesOf(features),
   ...routesOf(fraud),
   ...routesOf(recommendations),
   ...routesOf(models),

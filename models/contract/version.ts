@@ -13,4 +13,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "d18b31ef56a948a26b273fb82e77ca9d79b642cf7542c44c0f7329cd58eed869";
+export const CONTRACT_HASH = "5e9d7424540c21643b9c3af9290b284477478610ba7903ff58903061fc274856";

@@ -15,6 +15,8 @@ export interface CompiledWindow {
   /** +∞ reaches back to the first fact. */
   readonly lengthMs: number;
   readonly delayMs: number;
+  /** The group has facts of the request's source, the request's own among them. */
+  readonly isOfRequest: boolean;
 }
 
 interface CompiledBase {
@@ -222,5 +224,6 @@ function windowIndex(entity: EntityType, group: CompiledGroup, window: Window, c
   const known = windows.findIndex(
     (other) => other.group === group && other.lengthMs === lengthMs && other.delayMs === window.delayMs,
   );
-  return known >= 0 ? known : windows.push({ entity: at, group, lengthMs, delayMs: window.delayMs }) - 1;
+  const isOfRequest = groupName(group.definition.source) === groupName(definition.request);
+  return known >= 0 ? known : windows.push({ entity: at, group, lengthMs, delayMs: window.delayMs, isOfRequest }) - 1;
 }

@@ -32,6 +32,18 @@ export interface OrderFeatureRequest {
   readonly asOf: number;
 }
 
+/** Features of any entities, with or without the payload of a request. */
+export interface VectorRequest {
+  readonly tenant: string;
+  readonly service: string;
+  /** Ids by type, pseudonyms where the entity is personal. Features of entities that are not given are missing. */
+  readonly entities: Readonly<Partial<Record<EntityType, string>>>;
+  /** Payload of the service's request source; null: none, so its own features are missing and nothing counts it. */
+  readonly payload: unknown;
+  /** Epoch milliseconds. */
+  readonly asOf: number;
+}
+
 /**
  * applied: the effect is in the state now. duplicate: it was before (same content). conflict: the identity is known with
  * other content. too-old: identities of that age are no longer kept, so exactly-once cannot be promised.

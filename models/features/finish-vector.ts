@@ -10,7 +10,7 @@ import { insertDistinct, merge, prepare, update, type Summary } from "./summary.
 
 /** The request that a vector is finished for. */
 export interface RequestContext {
-  /** Payload of the service's request source, with pseudonyms where state has them. */
+  /** Payload of the service's request source, with pseudonyms where state has them; null: there is no request. */
   readonly payload: unknown;
   /** Epoch milliseconds. */
   readonly asOf: number;
@@ -53,6 +53,22 @@ export function finishVector(
   return new Finisher(service, states, request).run();
 }
 
+/** Values of all features, support features included, in the order of `CompiledService.features`. */
+export interface FinishedFeatures {
+  readonly values: Float64Array;
+  readonly statuses: readonly FeatureStatus[];
+  readonly ages: readonly (number | null)[];
+}
+
+/** As `finishVector`, for every feature in double precision. */
+export function finishAll(
+  service: CompiledService,
+  states: readonly (EntityState | null | undefined)[],
+  request: RequestContext,
+): FinishedFeatures {
+  return new Finisher(service, states, request).runAll();
+}
+
 class Finisher {
   private readonly service: CompiledService;
   private readonly states: readonly (EntityState | null | undefined)[];
@@ -87,21 +103,40 @@ class Finisher {
   }
 
   run(): FinishedVector {
-    const { features, vector, width } = this.service;
-    for (let i = 0; i < features.length; i++) {
-      const value = this.evaluate(i);
-      const feature = features[i];
-      this.values[i] = Number.isNaN(value) && feature !== undefined ? feature.fallback : value;
-    }
+    const { vector, width } = this.service;
+    this.evaluateAll();
     const finished: FinishedVector = { vector: new Float32Array(width), statuses: [], ages: [] };
     for (let position = 0; position < width; position++) {
       const index = vector[position] as number;
       finished.vector[position] = this.values[index] as number;
       finished.statuses.push(this.statusOf(index));
-      const age = this.ages[index] as number;
-      finished.ages.push(Number.isNaN(age) ? null : age);
+      finished.ages.push(this.ageOf(index));
     }
     return finished;
+  }
+
+  runAll(): FinishedFeatures {
+    this.evaluateAll();
+    const indexes = this.service.features.map((_, index) => index);
+    return {
+      values: this.values,
+      statuses: indexes.map((index) => this.statusOf(index)),
+      ages: indexes.map((index) => this.ageOf(index)),
+    };
+  }
+
+  private evaluateAll(): void {
+    const { features } = this.service;
+    for (let i = 0; i < features.length; i++) {
+      const value = this.evaluate(i);
+      const feature = features[i];
+      this.values[i] = Number.isNaN(value) && feature !== undefined ? feature.fallback : value;
+    }
+  }
+
+  private ageOf(index: number): number | null {
+    const age = this.ages[index] as number;
+    return Number.isNaN(age) ? null : age;
   }
 
   private open(window: CompiledWindow): Opened | undefined {
@@ -122,9 +157,8 @@ class Finisher {
     };
   }
 
-  private ownRow(state: GroupState, { group }: CompiledWindow): number {
-    const fromRequest = group.definition.source.name === this.service.request.definition.name;
-    return fromRequest && this.identity >= 0 ? findIdentity(state, group, this.identity) : -1;
+  private ownRow(state: GroupState, { group, isOfRequest }: CompiledWindow): number {
+    return isOfRequest && this.identity >= 0 ? findIdentity(state, group, this.identity) : -1;
   }
 
   /** The value of a feature; leaves its age. */
@@ -157,11 +191,12 @@ class Finisher {
         return Number.NaN;
       }
     }
-    const request = feature.countsRequest ? this.requestFact(window) : null;
+    const request = feature.countsRequest && this.scope.root !== null ? this.requestFact(window) : null;
     if (feature.aggregation.op === "count" && feature.column < 0)
       return countFacts(opened, window, this.asOf) + (request === null ? 0 : 1);
     if (feature.aggregation.op === "since-last" && request === null)
       return newest > Number.NEGATIVE_INFINITY ? (this.asOf - newest) / 1000 : Number.NaN;
+    if (feature.aggregation.op === "seen" && this.scope.root === null) return Number.NaN;
     if (feature.aggregation.op === "seen") return hasSeen(feature, opened, window, this.requestFact(window), this.asOf);
     const summary = reset(scratch);
     addRows(summary, feature, opened, window, this.asOf);

@@ -1,34 +1,27 @@
+import type { FeatureExplanation } from "../../models/contract/api/features.ts";
 import type { DegradedFlag, Watermark } from "../../models/contract/decision-record.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
-import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
-import { decodeEntity } from "../../models/features/entity-state.ts";
-import { entityName, entityTypeOf } from "../../models/features/fact-batch.ts";
+import { explainFeatureValue } from "../../models/features/explain-feature.ts";
+import { entityName } from "../../models/features/fact-batch.ts";
 import type {
   ApplyOutcome,
   FeatureStore,
   FeatureVector,
   OrderFeatureRequest,
+  VectorRequest,
 } from "../../models/features/feature-store.ts";
-import { finishVector, requestEntities } from "../../models/features/finish-vector.ts";
+import { finishVector, requestEntities, type RequestContext } from "../../models/features/finish-vector.ts";
 import { eventIdentity } from "../../models/features/hash.ts";
+import type { EntityShardClient } from "../adapters/entity-shards.ts";
 import { applyEvents } from "./apply-events.ts";
 import { answeredBy } from "./deadline.ts";
-import type { CachedEntity, EntityCache } from "./entity-cache.ts";
+import type { CachedEntity } from "./entity-cache.ts";
 import { applyToCopies, OutgoingFacts } from "./entity-copies.ts";
-import type { EntityShardClient, EntityShardPlaces } from "../adapters/entity-shards.ts";
+import { entitiesOf, type ReadDeps, readEntities } from "./read-entities.ts";
 
-/** Names per read call, so that an answer of large states stays far below the 32 MiB an RPC may carry. */
-const MAX_NAMES_PER_READ = 1_000;
-
-export interface FeatureStoreDeps {
-  readonly places: EntityShardPlaces;
-  readonly cache: EntityCache;
-  readonly catalog: Catalog;
+export interface FeatureStoreDeps extends ReadDeps {
   readonly service: (name: string) => CompiledService | undefined;
-  readonly now: () => number;
-  /** Called with the number of entity states that a decision found in memory, current, and that came from shards. */
-  readonly onCacheReads: (fromMemory: number, fromShard: number) => void;
   /** Keeps a call alive that nobody waits for any more. */
   readonly background: (promise: Promise<unknown>) => void;
 }
@@ -36,8 +29,11 @@ export interface FeatureStoreDeps {
 /** What is known of one entity of a request; undefined: nothing. */
 type Known = CachedEntity | undefined;
 
+/** A request with the entities it is about. */
 interface Prepared {
+  readonly tenant: string;
   readonly service: CompiledService;
+  readonly context: RequestContext;
   /** By position of the service's entities; null: the request has no such entity. */
   readonly names: readonly (string | null)[];
 }
@@ -72,48 +68,51 @@ export class ShardFeatureStore implements FeatureStore {
   }
 
   async read(requests: readonly OrderFeatureRequest[], deadlineMs: number): Promise<FeatureVector[]> {
-    const prepared = requests.map((request) => this.#prepare(request));
-    const byTenant = Map.groupBy(prepared.keys(), (index) => requests[index]?.tenant ?? "");
-    const fresh = new Map<string, CachedEntity>();
-    const reads = [...byTenant].map(async ([tenant, indexes]) => {
-      const names = new Set(indexes.flatMap((index) => (prepared[index]?.names ?? []).filter((name) => name !== null)));
-      await this.#readNames(tenant, [...names], fresh);
-    });
-    await answeredBy(Promise.all(reads), deadlineMs, this.#deps.background);
-    return prepared.map((one, index) => {
-      const request = requests[index] as OrderFeatureRequest;
-      const degraded = new Set<DegradedFlag>();
-      const known = one.names.map((name) => {
-        if (name === null) return undefined;
-        return fresh.get(`${request.tenant}/${name}`) ?? this.#fallBack(request.tenant, name, degraded);
-      });
-      return this.#vector(one, request, known, degraded);
-    });
+    const prepared = requests.map((request) => this.#prepareOrder(request));
+    return await this.#readPrepared(prepared, { deadlineMs, maxAgeMs: 0 });
+  }
+
+  /** Vectors of any entities. Copies up to `maxAgeMs` old are used; 0 asks the shards about everything. */
+  async vectors(
+    requests: readonly VectorRequest[],
+    options: { readonly deadlineMs: number; readonly maxAgeMs: number },
+  ): Promise<FeatureVector[]> {
+    return await this.#readPrepared(
+      requests.map((request) => this.#prepare(request)),
+      options,
+    );
+  }
+
+  /** How a value comes about, from current state; null where the service has no such feature. */
+  async explain(request: VectorRequest, feature: string, deadlineMs: number): Promise<FeatureExplanation | null> {
+    const prepared = this.#prepare(request);
+    const found = new Map<string, CachedEntity>();
+    const names = prepared.names.filter((name) => name !== null);
+    const reading = readEntities(this.#deps, request.tenant, names, { maxAgeMs: 0, found });
+    await answeredBy(reading, deadlineMs, this.#deps.background);
+    const states = prepared.names.map((name) => (name === null ? undefined : found.get(name)?.state));
+    return explainFeatureValue(prepared.service, states, prepared.context, feature);
   }
 
   peek(request: OrderFeatureRequest): FeatureVector | null {
-    const prepared = this.#prepare(request);
+    const prepared = this.#prepareOrder(request);
     const known: Known[] = [];
     for (const name of prepared.names) {
       const cached = name === null ? undefined : this.#deps.cache.get(request.tenant, name);
       if (name !== null && !cached) return null;
       known.push(cached);
     }
-    this.#peeked.set(
-      request,
-      known.map((entity) => entity?.version ?? -1),
-    );
-    return this.#vector(prepared, request, known, new Set());
+    this.#peeked.set(request, versionsOf(known));
+    return vectorOf(prepared, known, new Set());
   }
 
   async attempt(
     request: OrderFeatureRequest,
     deadlineMs: number,
   ): Promise<{ vector: FeatureVector; confirmed: boolean }> {
-    const prepared = this.#prepare(request);
-    const present = prepared.names.filter((name) => name !== null);
+    const prepared = this.#prepareOrder(request);
     const before = new Map<string, CachedEntity>();
-    const calls = this.#attemptCalls(prepared, request, present);
+    const calls = this.#attemptCalls(prepared);
     const round = Promise.all(
       [...calls].map(([object, sent]) => this.#attemptAt({ tenant: request.tenant, object, sent }, before)),
     );
@@ -123,46 +122,50 @@ export class ShardFeatureStore implements FeatureStore {
       name === null ? undefined : (before.get(name) ?? this.#fallBack(request.tenant, name, degraded)),
     );
     const peeked = this.#peeked.get(request);
+    const versions = versionsOf(known);
     const confirmed =
-      degraded.size === 0 &&
-      peeked !== undefined &&
-      known.every((entity, index) => (entity?.version ?? -1) === peeked[index]);
-    return { vector: this.#vector(prepared, request, known, degraded), confirmed };
+      degraded.size === 0 && peeked !== undefined && versions.every((version, index) => version === peeked[index]);
+    return { vector: vectorOf(prepared, known, degraded), confirmed };
   }
 
-  #prepare(request: OrderFeatureRequest): Prepared {
-    const service = this.#deps.service(request.service);
-    if (!service) throw new Error(`there is no feature service ${request.service}`);
-    const ids = requestEntities(service, { payload: request.order, asOf: request.asOf });
-    return {
-      service,
-      names: ids.map((id, index) => {
-        const type = service.entities[index]?.type;
-        return id === null || type === undefined ? null : entityName({ type, id });
-      }),
-    };
+  #service(name: string): CompiledService {
+    const service = this.#deps.service(name);
+    if (!service) throw new Error(`there is no feature service ${name}`);
+    return service;
   }
 
-  #vector(
-    { service, names }: Prepared,
-    request: OrderFeatureRequest,
-    known: readonly Known[],
-    degraded: ReadonlySet<DegradedFlag>,
-  ): FeatureVector {
-    const states = known.map((entity) => entity?.state);
-    const finished = finishVector(service, states, { payload: request.order, asOf: request.asOf });
-    const watermarks: Watermark[] = [];
-    for (const [index, entity] of known.entries()) {
-      const name = names[index];
-      if (entity && typeof name === "string")
-        watermarks.push({ entity: name, version: entity.version, ingestedAt: entity.ingestedAt });
-    }
-    return {
-      service: { name: service.name, hash: service.hash },
-      ...finished,
-      watermarks,
-      degraded: [...degraded],
-    };
+  #prepareOrder({ tenant, service: name, order, asOf }: OrderFeatureRequest): Prepared {
+    const service = this.#service(name);
+    const context = { payload: order, asOf };
+    const ids = requestEntities(service, context);
+    return { tenant, service, context, names: service.entities.map(({ type }, at) => nameOrNull(type, ids[at])) };
+  }
+
+  #prepare({ tenant, service: name, entities, payload, asOf }: VectorRequest): Prepared {
+    const service = this.#service(name);
+    const names = service.entities.map(({ type }) => nameOrNull(type, entities[type]));
+    return { tenant, service, context: { payload, asOf }, names };
+  }
+
+  async #readPrepared(
+    prepared: readonly Prepared[],
+    options: { readonly deadlineMs: number; readonly maxAgeMs: number },
+  ): Promise<FeatureVector[]> {
+    const found = new Map<string, Map<string, CachedEntity>>();
+    const reads = [...Map.groupBy(prepared, ({ tenant }) => tenant)].map(async ([tenant, members]) => {
+      const names = new Set(members.flatMap((member) => member.names.filter((name) => name !== null)));
+      const ofTenant = new Map<string, CachedEntity>();
+      found.set(tenant, ofTenant);
+      await readEntities(this.#deps, tenant, [...names], { maxAgeMs: options.maxAgeMs, found: ofTenant });
+    });
+    await answeredBy(Promise.all(reads), options.deadlineMs, this.#deps.background);
+    return prepared.map((one) => {
+      const degraded = new Set<DegradedFlag>();
+      const known = one.names.map((name) =>
+        name === null ? undefined : (found.get(one.tenant)?.get(name) ?? this.#fallBack(one.tenant, name, degraded)),
+      );
+      return vectorOf(one, known, degraded);
+    });
   }
 
   /** What to use for an entity that no shard answered for in time. */
@@ -181,65 +184,18 @@ export class ShardFeatureStore implements FeatureStore {
     await Promise.all([...groups].map(([object, part]) => call(this.#deps.places.client(object), part)));
   }
 
-  async #readNames(tenant: string, names: readonly string[], fresh: Map<string, CachedEntity>): Promise<void> {
-    await this.#perObject(tenant, names, async (client, part) => {
-      for (let from = 0; from < part.length; from += MAX_NAMES_PER_READ) {
-        const chunk = part.slice(from, from + MAX_NAMES_PER_READ);
-        const known = chunk.map((name) => this.#deps.cache.get(tenant, name));
-        const answer = await client.read(
-          chunk,
-          known.map((entity) => entity?.version ?? -1),
-        );
-        const entities = this.#entitiesOf(chunk, known, answer);
-        for (const [index, entity] of entities.entries()) {
-          this.#deps.cache.put(tenant, chunk[index] ?? "", entity);
-          fresh.set(`${tenant}/${chunk[index]}`, entity);
-        }
-      }
-    });
-  }
-
-  /** The entities that a shard's answer describes, and the count of those that memory had already. */
-  #entitiesOf(
-    names: readonly string[],
-    known: readonly Known[],
-    answer: { versions: number[]; ingestedAt: number[]; states: (Uint8Array | null)[] },
-  ): CachedEntity[] {
-    const checkedAt = this.#deps.now();
-    let fromMemory = 0;
-    const entities = names.map((name, index) => {
-      const version = answer.versions[index] ?? 0;
-      const bytes = answer.states[index] ?? null;
-      const cached = known[index];
-      const isCurrent = cached !== undefined && cached.version === version;
-      if (isCurrent) fromMemory++;
-      const state = bytes
-        ? decodeEntity(bytes, this.#deps.catalog.layouts(entityTypeOf(name)))
-        : isCurrent
-          ? cached.state
-          : null;
-      return { state, version, ingestedAt: answer.ingestedAt[index] ?? 0, checkedAt };
-    });
-    this.#deps.onCacheReads(fromMemory, names.length - fromMemory);
-    return entities;
-  }
-
-  /** The order's facts and the names of its entities, by object. */
-  #attemptCalls(
-    { service }: Prepared,
-    request: OrderFeatureRequest,
-    names: readonly string[],
-  ): Map<string, OutgoingFacts> {
+  /** The request's facts and the names of its entities, by object. */
+  #attemptCalls({ tenant, service, context, names }: Prepared): Map<string, OutgoingFacts> {
     const now = this.#deps.now();
-    const facts = this.#deps.catalog.factsOfPayload(service.definition.request, request.order, now);
+    const facts = this.#deps.catalog.factsOfPayload(service.definition.request, context.payload, now);
     const calls = new Map<string, OutgoingFacts>();
     const callFor = (name: string): OutgoingFacts => {
-      const object = this.#deps.places.nameOf(request.tenant, name);
+      const object = this.#deps.places.nameOf(tenant, name);
       const call = calls.get(object) ?? new OutgoingFacts();
       calls.set(object, call);
       return call;
     };
-    for (const name of names) callFor(name).touch(name);
+    for (const name of names) if (name !== null) callFor(name).touch(name);
     for (const fact of facts) callFor(entityName(fact.entity)).add(fact, now, 0);
     return calls;
   }
@@ -253,11 +209,39 @@ export class ShardFeatureStore implements FeatureStore {
     const known = batch.entities.map((name) => cache.get(tenant, name));
     const versions = known.map((entity) => entity?.version ?? -1);
     const answer = await this.#deps.places.client(object).attempt(batch, versions);
-    for (const [index, entity] of this.#entitiesOf(batch.entities, known, answer).entries()) {
+    for (const [index, entity] of entitiesOf(this.#deps, batch.entities, known, answer).entries()) {
       const name = batch.entities[index] ?? "";
       before.set(name, entity);
       cache.put(tenant, name, entity);
     }
     applyToCopies(cache, catalog, tenant, { entities: batch.entities, sent, now: this.#deps.now(), ...answer });
   }
+}
+
+function nameOrNull(type: CompiledService["entities"][number]["type"], id: string | null | undefined): string | null {
+  return typeof id === "string" ? entityName({ type, id }) : null;
+}
+
+function versionsOf(known: readonly Known[]): number[] {
+  return known.map((entity) => entity?.version ?? -1);
+}
+
+function vectorOf(
+  { service, names, context }: Prepared,
+  known: readonly Known[],
+  degraded: ReadonlySet<DegradedFlag>,
+): FeatureVector {
+  const states = known.map((entity) => entity?.state);
+  const watermarks: Watermark[] = [];
+  for (const [index, entity] of known.entries()) {
+    const name = names[index];
+    if (entity && typeof name === "string")
+      watermarks.push({ entity: name, version: entity.version, ingestedAt: entity.ingestedAt });
+  }
+  return {
+    service: { name: service.name, hash: service.hash },
+    ...finishVector(service, states, context),
+    watermarks,
+    degraded: [...degraded],
+  };
 }

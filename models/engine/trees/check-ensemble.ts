@@ -30,7 +30,7 @@ export function collectWeights(context: NodeContext, fields: WeightFields): Weig
   let total = 0;
   for (let node = 0; node < count; node++) {
     const own = weightStart[node + 1] ?? 0;
-    if (own === 0 && mode[node] === Mode.LEAF) throw context.unsupported(`leaf ${node} without a weight`);
+    if (own === 0 && mode[node] === Mode.LEAF) throw context.bad(`leaf ${node} has no weight`);
     total += own;
     weightStart[node + 1] = total;
   }

@@ -1,0 +1,177 @@
+import type { Hono } from "hono";
+import {
+  explainFeature,
+  type FeatureEntities,
+  type FeatureRowRequest,
+  type FeatureVectors,
+  getFeatureService,
+  getFeatureVector,
+  getFeatureVectors,
+  listFeatureServices,
+} from "../../models/contract/api/features.ts";
+import type { Issue } from "../../models/contract/errors.ts";
+import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
+import { type PersonalKind, type Pseudonym, pseudonymise } from "../../models/contract/pseudonymise.ts";
+import type { CompiledService } from "../../models/features/compile-service.ts";
+import type { EntityType, FeatureVector, VectorRequest } from "../../models/features/feature-store.ts";
+import { requestEntities } from "../../models/features/finish-vector.ts";
+import { HORIZON_SLACK_MS } from "../../models/features/group-state.ts";
+import { serviceDocument } from "../../models/features/registry.ts";
+import { Failure } from "../http/failure.ts";
+import { type HttpDeps, mount } from "../http/mount.ts";
+import type { ShardFeatureStore } from "./shard-feature-store.ts";
+
+const DEFAULT_DEADLINE_MS = 500;
+
+export interface FeatureRouteDeps {
+  readonly store: Pick<ShardFeatureStore, "vectors" | "explain">;
+  readonly services: readonly CompiledService[];
+  readonly pseudonyms: (tenant: string) => Pseudonym;
+}
+
+const PERSONAL: Readonly<Partial<Record<EntityType, PersonalKind>>> = {
+  customer: "customer",
+  device: "device",
+  card: "card",
+  address: "address",
+  session: "session",
+};
+
+export function mountFeatures(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: FeatureRouteDeps): void {
+  const find = (name: string): CompiledService | undefined => deps.services.find((service) => service.name === name);
+
+  mount(app, http, listFeatureServices, () =>
+    Response.json({
+      services: deps.services.map(({ name, hash, names, definition }) => ({
+        name,
+        hash,
+        owner: definition.owner,
+        description: definition.description,
+        entities: definition.entities.map((entity) => entity.type),
+        features: names,
+      })),
+    }),
+  );
+
+  mount(app, http, getFeatureService, ({ params }) => {
+    const service = find(params.service);
+    return service ? Response.json(serviceDocument(service.definition)) : new Failure("service-not-found");
+  });
+
+  mount(app, http, getFeatureVector, async ({ params, query }, { identity, now }) => {
+    const { asOf, deadlineMs, maxAgeMs, ...entities } = query;
+    const service = find(params.service);
+    if (!service) return new Failure("service-not-found");
+    return await answer(deps, service, {
+      tenant: identity.tenant,
+      now,
+      asOf,
+      deadlineMs,
+      maxAgeMs,
+      rows: [{ entities }],
+      at: () => "",
+    });
+  });
+
+  mount(app, http, getFeatureVectors, async ({ params, body }, { identity, now }) => {
+    const service = find(params.service);
+    if (!service) return new Failure("service-not-found");
+    const at = (row: number): string => `/rows/${row}/entities/`;
+    return await answer(deps, service, { tenant: identity.tenant, now, at, ...body });
+  });
+
+  mount(app, http, explainFeature, async ({ params, query }, { identity, now }) => {
+    const { asOf, ...entities } = query;
+    const service = find(params.service);
+    if (!service) return new Failure("service-not-found");
+    const checked = requestsOf(deps, service, {
+      tenant: identity.tenant,
+      now,
+      asOf,
+      rows: [{ entities }],
+      at: () => "",
+    });
+    if (checked instanceof Failure) return checked;
+    const [request] = checked;
+    const explained = request ? await deps.store.explain(request, params.feature, DEFAULT_DEADLINE_MS) : null;
+    return explained ? Response.json(explained) : new Failure("feature-not-found");
+  });
+}
+
+interface Asked {
+  readonly tenant: string;
+  readonly now: number;
+  readonly asOf?: string | undefined;
+  readonly rows: readonly FeatureRowRequest[];
+  /** JSON Pointer, or the parameter's beginning, of a row's entities. */
+  readonly at: (row: number) => string;
+}
+
+async function answer(
+  deps: FeatureRouteDeps,
+  service: CompiledService,
+  asked: Asked & { readonly deadlineMs?: number | undefined; readonly maxAgeMs?: number | undefined },
+): Promise<Response | Failure> {
+  const requests = requestsOf(deps, service, asked);
+  if (requests instanceof Failure) return requests;
+  const vectors = await deps.store.vectors(requests, {
+    deadlineMs: asked.deadlineMs ?? DEFAULT_DEADLINE_MS,
+    maxAgeMs: asked.maxAgeMs ?? 0,
+  });
+  const body: FeatureVectors = {
+    service: { name: service.name, hash: service.hash },
+    asOf: new Date(requests[0]?.asOf ?? asked.now).toISOString(),
+    names: [...service.names],
+    rows: vectors.map(rowOf),
+  };
+  return Response.json(body);
+}
+
+function rowOf({ vector, statuses, ages, watermarks, degraded }: FeatureVector): FeatureVectors["rows"][number] {
+  return {
+    values: Array.from(vector, (value) => (Number.isNaN(value) ? null : value)),
+    statuses: [...statuses],
+    ages: [...ages],
+    watermarks: [...watermarks],
+    degraded: [...degraded],
+  };
+}
+
+/** The rows as the store takes them, with pseudonyms; or what is wrong with them. */
+function requestsOf(deps: FeatureRouteDeps, service: CompiledService, asked: Asked): VectorRequest[] | Failure {
+  const asOf = asked.asOf === undefined ? asked.now : Date.parse(asked.asOf);
+  const issues: Issue[] = [];
+  if (asOf > asked.now + MAX_FUTURE_SKEW_MS) issues.push({ path: "asOf", message: "more than 5 minutes ahead" });
+  if (asOf < asked.now - HORIZON_SLACK_MS)
+    issues.push({
+      path: "asOf",
+      message: "more than 24 hours ago: state no longer reaches back; build the row offline",
+    });
+  const pseudonym = deps.pseudonyms(asked.tenant);
+  const types = service.entities.map((entity) => entity.type);
+  const requests = asked.rows.map((row, index): VectorRequest => {
+    const payload = row.order === undefined ? null : pseudonymise(row.order, pseudonym);
+    const given = row.entities === undefined ? {} : withPseudonyms(row.entities, pseudonym);
+    for (const type of Object.keys(given) as EntityType[]) {
+      if (!types.includes(type))
+        issues.push({
+          path: `${asked.at(index)}${type}`,
+          message: `${service.name} has features of ${types.join(", ")} only`,
+        });
+    }
+    const ids = payload === null ? [] : requestEntities(service, { payload, asOf });
+    const entities = Object.fromEntries(types.map((type, at) => [type, given[type] ?? ids[at] ?? undefined]));
+    return { tenant: asked.tenant, service: service.name, entities, payload, asOf };
+  });
+  return issues.length > 0 ? new Failure("invalid-request", { issues }) : requests;
+}
+
+function withPseudonyms(entities: FeatureEntities, pseudonym: Pseudonym): Partial<Record<EntityType, string>> {
+  const named: Partial<Record<EntityType, string>> = {};
+  for (const [key, id] of Object.entries(entities)) {
+    const type = key as EntityType;
+    const kind = PERSONAL[type];
+    if (id !== undefined) named[type] = kind === undefined ? id : pseudonym(kind, id);
+  }
+  return named;
+}
