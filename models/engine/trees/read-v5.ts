@@ -1,13 +1,19 @@
 /** `TreeEnsemble` of ai.onnx.ml version 5 as an `Ensemble`: its nodes, then its leaves. */
 import type { IntArray } from "../../onnx/model.ts";
 import type { NodeContext } from "../operator.ts";
-import { POST_TRANSFORMS } from "../post-transform.ts";
+import type { PostTransform } from "../post-transform.ts";
 import { checkedEnsemble, collectWeights } from "./check-ensemble.ts";
 import { type Aggregate, type Ensemble, Mode } from "./ensemble.ts";
 import { flags } from "./read-v3.ts";
 
 /** By the number of attribute `aggregate_function`. */
 const AGGREGATES: readonly Aggregate[] = ["AVERAGE", "SUM", "MIN", "MAX"];
+
+/**
+ * By the number of attribute `post_transform`, as ONNX Runtime counts. The ONNX text has SOFTMAX as 1 and LOGISTIC as 2;
+ * what counts is that a model answers alike on both engines, and publication compares it with its trainer.
+ */
+const TRANSFORMS: readonly PostTransform[] = ["NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"];
 
 const NO_INTS: IntArray = new Int32Array(0);
 
@@ -43,7 +49,7 @@ export function readV5(context: NodeContext): Ensemble {
     limit: targets,
   });
   const aggregate = AGGREGATES[context.int("aggregate_function", 1)];
-  const transform = POST_TRANSFORMS[context.int("post_transform", 0)];
+  const transform = TRANSFORMS[context.int("post_transform", 0)];
   if (aggregate === undefined || transform === undefined)
     throw context.unsupported("an unknown aggregate or transform");
   return checkedEnsemble(context, {

@@ -3,7 +3,13 @@ import { describe, expect, it } from "vitest";
 import { loadCompact } from "../../../batch-training/evaluate/load-session.ts";
 import { UnsupportedOperator } from "../../../models/engine/unsupported-operator.ts";
 import { CLOSE, expectAlike, fuzzParameters } from "../../support/onnx/against-ort.ts";
-import { arbitraryEnsemble, arbitraryRows, type EnsembleShape, MODES } from "../../support/onnx/arbitrary-ensemble.ts";
+import {
+  arbitraryEnsemble,
+  arbitraryRows,
+  type EnsembleShape,
+  MODES,
+  withMembers,
+} from "../../support/onnx/arbitrary-ensemble.ts";
 import {
   AGGREGATES,
   classifierBytes,
@@ -184,6 +190,21 @@ describe("TreeEnsemble (ai.onnx.ml 5)", () => {
     const ensembles = arbitraryEnsemble({ modes: [mode], maxTargets: 1, severalWeights: false });
     await check(withRows(ensembles), 40, ({ shape, batch, rows }) =>
       expectAlike(ensembleV5Bytes(shape, { aggregate: "SUM", post: "NONE" }), batch, { rows, tolerance: "exact" }),
+    );
+  });
+
+  /** ONNX Runtime cuts a value to its whole part before it looks into a set, so only whole numbers and NaN are asked. */
+  it("membership in sets beside ordered splits, categories of no set and missing ones included", async () => {
+    const ensembles = withMembers(arbitraryEnsemble({ modes: ["LEQ", "LT"], maxTargets: 1, severalWeights: false }));
+    const category = fc.oneof(fc.integer({ min: -3, max: 40 }), fc.constantFrom(Number.NaN, Infinity, -Infinity));
+    const cases = ensembles.chain((shape) =>
+      fc.array(category, { minLength: 8 * shape.width, maxLength: 8 * shape.width }).map((cells) => ({ shape, cells })),
+    );
+    await check(cases, 200, ({ shape, cells }) =>
+      expectAlike(ensembleV5Bytes(shape, { aggregate: "SUM", post: "NONE" }), Float32Array.from(cells), {
+        rows: 8,
+        tolerance: "exact",
+      }),
     );
   });
 

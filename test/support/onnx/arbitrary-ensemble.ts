@@ -15,6 +15,8 @@ export type TreeShape =
       readonly feature: number;
       readonly threshold: number;
       readonly missingTrue: boolean;
+      /** In version 5: the value is one of these, whatever `mode` and `threshold` say. */
+      readonly members?: readonly number[];
       readonly whenTrue: TreeShape;
       readonly whenFalse: TreeShape;
     };
@@ -120,7 +122,7 @@ export function arbitraryRows(shape: EnsembleShape, maxRows = 12): fc.Arbitrary<
 
 export function thresholdsOf(shape: TreeShape): number[] {
   if (shape.kind === "leaf") return [];
-  return [shape.threshold, ...thresholdsOf(shape.whenTrue), ...thresholdsOf(shape.whenFalse)];
+  return [...(shape.members ?? [shape.threshold]), ...thresholdsOf(shape.whenTrue), ...thresholdsOf(shape.whenFalse)];
 }
 
 /** The next float32 up or down. */
@@ -134,4 +136,21 @@ export function neighbour(value: number, direction: 1 | -1): number {
   float[0] = value;
   bits[0] = (bits[0] ?? 0) + (value > 0 ? direction : -direction);
   return float[0] ?? 0;
+}
+
+/** Some of the splits turned into questions of membership in a small set. */
+export function withMembers(shapes: fc.Arbitrary<EnsembleShape>): fc.Arbitrary<EnsembleShape> {
+  const set = fc.option(fc.uniqueArray(fc.integer({ min: -2, max: 9 }), { minLength: 1, maxLength: 5 }));
+  return shapes.chain((shape) =>
+    fc.array(set, { minLength: 8, maxLength: 8 }).map((sets) => {
+      let split = 0;
+      const visit = (tree: TreeShape): TreeShape => {
+        if (tree.kind === "leaf") return tree;
+        const members = sets[split++ % sets.length] ?? null;
+        const children = { whenTrue: visit(tree.whenTrue), whenFalse: visit(tree.whenFalse) };
+        return members === null ? { ...tree, ...children } : { ...tree, ...children, members };
+      };
+      return { ...shape, trees: shape.trees.map(visit) };
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 /** Spells an ensemble as `TreeEnsembleRegressor`, `TreeEnsembleClassifier` (version 3) or `TreeEnsemble` (version 5). */
-import { attribute, model, node, tensor, valueInfo } from "../../../models/onnx/build-graph.ts";
+import { attribute, floatTensor, model, node, tensor, valueInfo } from "../../../models/onnx/build-graph.ts";
 import type { Attribute } from "../../../models/onnx/model.ts";
 import { encodeTreeCover, treeCoverKey } from "../../../models/onnx/tree-cover.ts";
 import { writeModel } from "../../../models/onnx/write-model.ts";
@@ -165,6 +165,9 @@ export function classifierBytes(shape: EnsembleShape, options: ClassifierOptions
   );
 }
 
+/** Number of BRANCH_MEMBER in version 5. */
+const MEMBER = 6;
+
 /** `TreeEnsemble` of ai.onnx.ml 5: nodes and leaves apart, one weight per leaf. A tree that is one leaf gets a split. */
 export function ensembleV5Bytes(
   shape: EnsembleShape,
@@ -174,6 +177,7 @@ export function ensembleV5Bytes(
   const feature: number[] = [];
   const splits: number[] = [];
   const modes: number[] = [];
+  const membership: number[] = [];
   const missing: number[] = [];
   const child = { true: [] as number[], false: [] as number[] };
   const isLeaf = { true: [] as number[], false: [] as number[] };
@@ -183,7 +187,8 @@ export function ensembleV5Bytes(
     const at = feature.length;
     feature.push(split.feature);
     splits.push(split.threshold);
-    modes.push(MODES.indexOf(split.mode));
+    modes.push(split.members ? MEMBER : MODES.indexOf(split.mode));
+    if (split.members) membership.push(...split.members, Number.NaN);
     missing.push(split.missingTrue ? 1 : 0);
     for (const side of ["true", "false"] as const) {
       child[side].push(0);
@@ -218,6 +223,9 @@ export function ensembleV5Bytes(
       nodes_featureids: attribute.ints(feature),
       nodes_splits: attribute.tensor(tensor("", "float32", [splits.length], Float32Array.from(splits))),
       nodes_modes: attribute.tensor(tensor("", "uint8", [modes.length], Uint8Array.from(modes))),
+      ...(membership.length > 0
+        ? { membership_values: attribute.tensor(floatTensor("", [membership.length], membership)) }
+        : {}),
       nodes_missing_value_tracks_true: attribute.ints(missing),
       nodes_truenodeids: attribute.ints(child.true),
       nodes_trueleafs: attribute.ints(isLeaf.true),
