@@ -13,16 +13,17 @@ const IDEMPOTENCY_TTL_MS = 86_400_000;
 /** Rows removed per alarm, so that one alarm stays short. */
 const MAX_EXPIRED_PER_SWEEP = 5_000;
 
+/** Bodies are appended in order of arrival, whatever their ids: keyed by id they would fill their pages by half. */
 export const DECISION_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
   {
     id: "first",
     sql: `
-      CREATE TABLE orders (order_id TEXT PRIMARY KEY, body TEXT NOT NULL, stored_at INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE orders (id INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, stored_at INTEGER NOT NULL);
       CREATE INDEX orders_by_time ON orders (stored_at);
       CREATE TABLE decisions (
-        decision_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, body TEXT NOT NULL,
+        id INTEGER PRIMARY KEY, decision_id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL, body TEXT NOT NULL,
         decided_at INTEGER NOT NULL, log_key TEXT
-      ) WITHOUT ROWID;
+      );
       CREATE INDEX decisions_by_order ON decisions (order_id);
       CREATE INDEX decisions_unlogged ON decisions (decided_at) WHERE log_key IS NULL;
       CREATE INDEX decisions_by_time ON decisions (decided_at);

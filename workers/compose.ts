@@ -7,6 +7,7 @@ import { insertDeadLetters } from "../d1/queries/dead-letters.ts";
 import { registerVersion } from "../d1/queries/registry.ts";
 import { metricsAggregator } from "../durable-objects/metrics-aggregator.ts";
 import type { Event } from "../models/contract/events.ts";
+import type { FeatureVector } from "../models/features/feature-store.ts";
 import { FRAUD_MODEL } from "../models/catalog/fraud-orders/model.ts";
 import { createFeatureStore } from "./features/create-feature-store.ts";
 import { MetricRegistry } from "../models/stats/metric-registry.ts";
@@ -73,7 +74,15 @@ export function compose(env: Env): Composition {
     all: () => aggregate().all(),
   };
   const flush = (): Promise<void> => flushMetrics(metrics, aggregator);
-  const scoring = { model: FRAUD_MODEL, service: FRAUD_FEATURES, features, models, vectorId, now };
+  const scoring = {
+    model: FRAUD_MODEL,
+    service: FRAUD_FEATURES,
+    features,
+    models,
+    vectorId,
+    now,
+    onDecided: observeFreshness(metrics),
+  };
   const forTenant = (tenant: string) => pseudonyms.of(tenant);
   const send = (events: readonly Event[]): Promise<void> => sendInBatches(env.ML_EVENTS, events);
 
@@ -165,6 +174,15 @@ function httpDeps(
       flushedAt = at;
       keepAlive(flush());
     },
+  };
+}
+
+/** The newest fact behind a decision tells how fresh its features were; an order with no history tells nothing. */
+function observeFreshness(metrics: MetricRegistry): (features: FeatureVector) => void {
+  return ({ ages }) => {
+    let newest = Number.POSITIVE_INFINITY;
+    for (const age of ages) if (age !== null && age < newest) newest = age;
+    if (Number.isFinite(newest)) metrics.observe("feature_freshness_seconds", newest, { service: FRAUD_FEATURES.name });
   };
 }
 

@@ -34,6 +34,8 @@ export interface ScoreDeps {
   readonly newDecisionId: () => string;
   readonly vectorId: (serviceHash: string, asOf: number, vector: Float32Array) => string;
   readonly now: () => number;
+  /** Called with the vector that a decision was made from. */
+  readonly onDecided: (features: FeatureVector) => void;
 }
 
 export interface ScoreRequest {
@@ -83,9 +85,14 @@ export async function scoreOrder(deps: ScoreDeps, request: ScoreRequest): Promis
       deps.features.attempt(wanted, FEATURE_DEADLINE_MS),
       deps.decisions.put(provisional, { claim }),
     ]);
-    if (attempt.confirmed) return ok(provisional);
+    if (attempt.confirmed) {
+      deps.onDecided(remembered);
+      return ok(provisional);
+    }
+    deps.onDecided(attempt.vector);
     return ok(await deps.decisions.put(await decideFrom(attempt.vector), { provisional: true, claim }));
   }
   const attempt = await deps.features.attempt(wanted, FEATURE_DEADLINE_MS);
+  deps.onDecided(attempt.vector);
   return ok(await deps.decisions.put(await decideFrom(attempt.vector), { claim }));
 }

@@ -1,7 +1,7 @@
 import type { DecisionRecord } from "../../models/contract/decision-record.ts";
 import type { Event } from "../../models/contract/events.ts";
 import type { ModelProvider } from "../../models/engine/serving-model.ts";
-import type { FeatureStore } from "../../models/features/feature-store.ts";
+import type { FeatureStore, FeatureVector } from "../../models/features/feature-store.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import { decide, type FraudFeatures } from "../fraud/decide.ts";
 import { countDecision } from "../fraud/route.ts";
@@ -24,6 +24,7 @@ export interface ScorePaidOrdersDeps {
   ) => Promise<DecisionRecord[]>;
   readonly putDecisions: (tenant: string, records: readonly DecisionRecord[]) => Promise<DecisionRecord[]>;
   readonly send: (events: readonly Event<"ml.fraud.order.scored.v1">[]) => Promise<void>;
+  readonly onDecided: (features: FeatureVector) => void;
   readonly metrics: MetricRegistry;
   readonly now: () => number;
 }
@@ -50,6 +51,7 @@ export async function scorePaidOrders(
   for (const [index, [decisionId, { order }]] of open.entries()) {
     const features = vectors[index];
     if (!features) throw new Error("the feature store answered fewer vectors than were asked for");
+    deps.onDecided(features);
     const asOf = Date.parse(order.placedAt);
     records.push(
       await decide(deps.service, {
