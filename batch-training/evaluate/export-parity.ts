@@ -21,14 +21,22 @@ export interface ExportParityInput {
   readonly tolerance: { readonly absolute: number; readonly relative: number };
 }
 
+/** Largest |base + contributions − raw| that counts as adding up, per unit of the raw score (at least 1). */
+const ADDITIVITY_TOLERANCE = 1e-9;
+
 export interface ExportParity {
   readonly ok: boolean;
+  /** Why not, with the worst row and the numbers that differ there; null where it is ok. */
+  readonly failure: string | null;
   readonly rows: number;
   readonly ort: Difference;
   /** null where the compact engine does not run the graph; the reason says why. */
   readonly compact: Difference | null;
   readonly compactReason: string;
-  /** Largest |base + contributions − raw| over the first rows; null where the model has no exact explanation. */
+  /**
+   * Largest |base + contributions − raw| over the first rows, relative to the raw score where that is above 1; null where
+   * the model has no exact explanation.
+   */
   readonly additivity: { readonly error: number; readonly row: number; readonly rows: number } | null;
 }
 
@@ -51,16 +59,26 @@ export async function exportParity(input: ExportParityInput): Promise<ExportPari
   await ortSession.release();
   const loaded = tryCompact(input.bytes);
   const compact = loaded.session ? await compare(loaded.session) : null;
-  const within = (difference: Difference | null): boolean =>
-    difference === null || difference.excess <= tolerance.absolute;
-  return {
-    ok: within(ort) && within(compact),
-    rows,
-    ort,
-    compact,
-    compactReason: loaded.reason,
-    additivity: loaded.session ? additivityOf(loaded.session, input) : null,
-  };
+  const additivity = loaded.session ? additivityOf(loaded.session, input) : null;
+  const failure =
+    differenceFailure("ONNX Runtime", ort, tolerance.absolute) ??
+    differenceFailure("the compact engine", compact, tolerance.absolute) ??
+    additivityFailure(additivity);
+  return { ok: failure === null, failure, rows, ort, compact, compactReason: loaded.reason, additivity };
+}
+
+function differenceFailure(engine: string, difference: Difference | null, absolute: number): string | null {
+  if (difference === null || difference.excess <= absolute) return null;
+  const { excess, excessRow, row, expected, actual } = difference;
+  return (
+    `the exported model differs from the trainer on ${engine}: row ${excessRow} is ${excess.toExponential(2)} over the ` +
+    `relative tolerance; the largest difference is in row ${row}, trainer ${expected}, engine ${actual}`
+  );
+}
+
+function additivityFailure(additivity: ExportParity["additivity"]): string | null {
+  if (additivity === null || additivity.error <= ADDITIVITY_TOLERANCE) return null;
+  return `the explanation of row ${additivity.row} misses its raw score by ${additivity.error.toExponential(2)}`;
 }
 
 /** One line per engine, for logs and model cards. */
@@ -96,7 +114,8 @@ function additivityOf(session: Session, input: ExportParityInput): ExportParity[
     for (let output = 0; output < shape.outputs; output++) {
       const own = values.subarray(output * shape.features, (output + 1) * shape.features);
       const sum = own.reduce((total, value) => total + value, base[output] ?? 0);
-      const error = Math.abs(sum - (raw[output] ?? 0));
+      const score = raw[output] ?? 0;
+      const error = Math.abs(sum - score) / Math.max(1, Math.abs(score));
       if (!(error <= worst.error)) worst = { error, row };
     }
   }

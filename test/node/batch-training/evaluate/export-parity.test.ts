@@ -11,7 +11,7 @@ const tolerance = { absolute: 1e-6, relative: 1e-5 };
 describe("parity of an export", () => {
   it("passes where both engines repeat the trainer's scores, and the explanations add up", async () => {
     const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected: trainer, tolerance });
-    expect(parity).toMatchObject({ ok: true, rows: 3 });
+    expect(parity).toMatchObject({ ok: true, failure: null, rows: 3 });
     expect(parity.compact?.absolute).toBeLessThan(1e-6);
     expect(parity.additivity?.error).toBeLessThan(1e-12);
     expect(describeParity(parity)).toHaveLength(3);
@@ -21,6 +21,7 @@ describe("parity of an export", () => {
     const expected = trainer.with(1, 0.5);
     const parity = await exportParity({ bytes: stumps(), batch, rows: 3, expected, tolerance });
     expect(parity).toMatchObject({ ok: false, ort: { row: 1, excessRow: 1 }, compact: { row: 1 } });
+    expect(parity.failure).toMatch(/on ONNX Runtime: row 1 is .* trainer 0\.5, engine 0\.777/);
     expect(describeParity(parity)[0]).toContain("at row 1 (trainer 0.5, engine 0.777");
   });
 
