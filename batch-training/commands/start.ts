@@ -13,9 +13,11 @@ import {
   type LocalSystem,
   runLocalSystem,
   type StageName,
+  TrainingRefused,
   writeSummary,
 } from "../local/run-local-system.ts";
 import { shopHistory } from "../local/shop-history.ts";
+import { endOrphan, isAlive } from "../local/workerd-process.ts";
 import { STATE_FOLDER } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
@@ -52,6 +54,7 @@ export const start = strictCommand({
     const parameters = parametersOf(args);
     const folder = args.state === undefined ? join(STATE_FOLDER, parameters.source) : resolve(args.state);
     await refuseSecondServer();
+    await endOrphan(new LocalState(folder).storageFolder).catch((error: unknown) => orUserError(() => rethrow(error)));
     if (args.reset) LocalState.reset(folder);
     const state = new LocalState(folder);
     const recorded = orUserError(() => state.parameters(parameters));
@@ -122,7 +125,8 @@ async function historyOf(parameters: RunParameters): Promise<History> {
 /** Two servers on one state would take each other's locks; the running one is named instead. */
 async function refuseSecondServer(): Promise<void> {
   const running = readLocalServer(STATE_FOLDER);
-  if (running === null || running.pid === process.pid) return;
+  // Where the process is gone, what may still answer for a second is its workerd, which ends by itself.
+  if (running === null || running.pid === process.pid || !isAlive(running.pid)) return;
   const answers = await fetch(`${running.url}/healthz`, { signal: AbortSignal.timeout(1_000) }).then(
     (response) => response.ok,
     () => false,
@@ -139,6 +143,10 @@ function orUserError<T>(work: () => T): T {
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 const TITLES: Record<StageName, string> = {
@@ -176,6 +184,8 @@ async function withProgress(
     printedAt = now;
     task.output = detail;
   };
+  // A stage that is never shown has nobody to hear that it failed; the run itself reports the failure.
+  for (const gate of gates.values()) gate.promise.catch(() => {});
   const running = work(onStage);
   const settle = running.then(
     () => gates.forEach((gate) => gate.resolve()),
@@ -199,7 +209,7 @@ async function withProgress(
     await settle;
     return await running;
   } catch (error) {
-    if (error instanceof ApiError) throw new UserError(error.message);
+    if (error instanceof ApiError || error instanceof TrainingRefused) throw new UserError(error.message);
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 import { type BuiltWorker, PROJECT_ROOT } from "./build-workers.ts";
+import { endOrphan, superviseWorkerd } from "./workerd-process.ts";
 
 export interface EdgeOptions {
   readonly workers: readonly BuiltWorker[];
@@ -26,6 +27,10 @@ export interface Edge {
  * same bindings. Without the development server's proxy in between, which would be the bottleneck.
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  if (options.stateFolder !== null) {
+    await endOrphan(options.stateFolder);
+    superviseWorkerd(options.stateFolder);
+  }
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",

@@ -9,7 +9,7 @@ import { ApiError } from "../client/api-error.ts";
 import { DEFAULT_MATURITY_MS, trainFromLog, type TrainFromLogResult } from "../pipeline/train-from-log.ts";
 import { type SendReport, sendEvents } from "../sources/send-events.ts";
 import { fileLedger } from "../sources/send/ledger.ts";
-import { buildWorkers } from "./build-workers.ts";
+import { type BuiltWorker, buildWorkers } from "./build-workers.ts";
 import { type ScoredOrder, scoreInline, waitUntilServed } from "./demonstrate.ts";
 import { developmentToken } from "./development-token.ts";
 import { type Edge, startEdge } from "./edge-runtime.ts";
@@ -33,6 +33,8 @@ export interface LocalRun {
   readonly history: History;
   readonly port: number;
   readonly codeVersion: string;
+  /** Built already, by a program that starts several systems; otherwise they are built. */
+  readonly workers?: readonly BuiltWorker[];
   readonly onStage: (stage: StageName, detail: string) => void;
   readonly onLog: (line: string, level: string) => void;
 }
@@ -59,7 +61,10 @@ export interface LocalSystem {
   readonly summary: LocalSummary;
 }
 
-const REFUSED_TRAINING = "No version was published:";
+/** Training went through and found nothing that may be published; the message says why. */
+export class TrainingRefused extends Error {
+  override readonly name = "TrainingRefused";
+}
 
 /** The loop, from an empty folder or from what an earlier start left: every stage finds what is done already and does the rest. */
 export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
@@ -73,7 +78,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
   const secrets = run.state.secrets();
   const edge = await timed("workers", async () => {
     run.onStage("workers", "building");
-    const workers = await buildWorkers(run.state.buildFolder);
+    const workers = run.workers ?? (await buildWorkers(run.state.buildFolder));
     run.onStage("workers", "starting");
     return await startEdge({
       workers,
@@ -172,7 +177,7 @@ async function trainUnlessServing(
     promote: true,
     onStage: (stage, detail) => run.onStage("training", `${stage}: ${detail}`),
   });
-  if (result.manifest === null) throw new Error(`${REFUSED_TRAINING} ${result.refusals.join(" ")}`);
+  if (result.manifest === null) throw new TrainingRefused(`No version was published: ${result.refusals.join(" ")}`);
   const auc = result.gates?.metrics.challenger?.rocAuc.value ?? Number.NaN;
   const precision = result.gates?.metrics.challenger?.averagePrecision.value ?? Number.NaN;
   run.onStage(

@@ -3,18 +3,35 @@ import { plainOrder, suspiciousOrder } from "../simulator/demonstration.ts";
 import { simulateShop } from "../simulator/simulate-shop.ts";
 import type { RunParameters } from "./local-state.ts";
 import type { History } from "./run-local-system.ts";
+import { shiftTimes } from "./shift-times.ts";
+
+const WEEK_MS = 7 * 86_400_000;
+
+/**
+ * The shop's past is always told as if it ended here, a Monday, and then moved by whole weeks to end within the last one: a seed means the same
+ * shop whenever it is started, with the same model and the same gates, and weekdays and hours stay what they were.
+ */
+const TOLD_AS_OF = Date.parse("2026-01-26T00:00:00Z");
+
+export interface ShopHistory extends History {
+  events(): Iterable<InboundEvent>;
+}
 
 /** The simulated shop's past as events to send. */
-export function shopHistory({ seed, scale, end }: RunParameters): History {
-  const shop = simulateShop({ seed: String(seed), scale, end });
+export function shopHistory({ seed, scale, end }: Pick<RunParameters, "seed" | "scale" | "end">): ShopHistory {
+  const shop = simulateShop({ seed: String(seed), scale, end: TOLD_AS_OF });
+  const offsetMs = Math.floor((end - TOLD_AS_OF) / WEEK_MS) * WEEK_MS;
   return {
     *events(): Generator<InboundEvent> {
-      for (const { event } of shop.events()) yield event;
+      for (const { event } of shop.events()) yield shiftTimes(event, offsetMs);
     },
-    demonstration: (placedAt, name) => ({
-      plain: plainOrder(shop, { placedAt, name }),
-      suspicious: suspiciousOrder(shop, { placedAt, name }),
-    }),
+    demonstration: (placedAt, name) => {
+      const told = { placedAt: placedAt - offsetMs, name };
+      return {
+        plain: shiftTimes(plainOrder(shop, told), offsetMs),
+        suspicious: shiftTimes(suspiciousOrder(shop, told), offsetMs),
+      };
+    },
     report: () => null,
   };
 }
