@@ -19,12 +19,12 @@ export class CompromisedTerminals {
     const random = this.#random;
     // Scaled with the number of terminals, so that each has the same risk.
     for (const terminal of terminals)
-      if (random.chance(0.0042) && (this.#until.get(terminal) ?? 0) <= day)
-        this.#until.set(terminal, day + 14 + random.below(12));
+      if (random.chance(0.0026) && (this.#until.get(terminal) ?? 0) <= day)
+        this.#until.set(terminal, day + 20 + random.below(14));
   }
 
   strikes(terminal: string, at: number): boolean {
     const until = this.#until.get(terminal);
-    return until !== undefined && at < this.#world.day(until) && this.#random.chance(0.33);
+    return until !== undefined && at < this.#world.day(until) && this.#random.chance(0.48);
   }
 }
