@@ -68,7 +68,7 @@ const tabular = strictCommand({
 
 export const evaluate = defineCommand({
   meta: { name: "evaluate", description: "Quality on outside data under a stated protocol" },
-  subCommands: { tabular },
+  subCommands: { tabular, recs: async () => (await import("./evaluate-recs.ts")).evaluateRecs },
 });
 
 function splitList(text: string | undefined): string[] {

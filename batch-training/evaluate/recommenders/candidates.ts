@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
+import { parse } from "csv-parse/sync";
+import { seededRandom } from "../../../models/stats/seeded-random.ts";
+import { InteractionError } from "../../sources/interaction-format.ts";
+import type { Interactions, Vocabulary } from "../../sources/interactions.ts";
+
+/** Per source user the test item and the items it is ranked against. */
+export interface CandidateFile {
+  readonly testItem: ReadonlyMap<number, number>;
+  readonly negatives: ReadonlyMap<number, readonly number[]>;
+}
+
+/** Largest candidates file, decoded. */
+const MAX_BYTES = 1024 ** 3;
+
+/**
+ * Reads `user,item,negatives`, the last a list of item ids separated by spaces; plain or gzip.
+ * @throws InteractionError naming line and remedy
+ */
+export async function readCandidates(path: string, users: Vocabulary, items: Vocabulary): Promise<CandidateFile> {
+  const records = await readRecords(path);
+  const testItem = new Map<number, number>();
+  const negatives = new Map<number, readonly number[]>();
+  for (const [line, record] of records.entries()) {
+    const [user = "", item = "", list = ""] = record;
+    const index = users.get(user);
+    if (line === 0 && index < 0) continue;
+    if (item === "" || list === "") {
+      throw new InteractionError(`${path}: line ${line + 1} needs user,item,negatives separated by commas`);
+    }
+    if (index < 0) throw new InteractionError(`${path}: line ${line + 1}: user "${user}" does not occur in the data`);
+    if (testItem.has(index)) throw new InteractionError(`${path}: line ${line + 1}: user "${user}" occurs twice`);
+    testItem.set(index, items.add(item));
+    negatives.set(index, list.split(" ").map((id) => items.add(id)));
+  }
+  if (testItem.size === 0) throw new InteractionError(`${path}: no candidates`);
+  return { testItem, negatives };
+}
+
+async function readRecords(path: string): Promise<string[][]> {
+  try {
+    const raw = await readFile(path);
+    const bytes = raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw, { maxOutputLength: MAX_BYTES }) : raw;
+    return parse(bytes, { bom: true, skip_empty_lines: true, relax_column_count: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new InteractionError(`${path}: ${code === "ENOENT" ? "there is no such file" : message}`);
+  }
+}
+
+/** As many unseen items for each user as the file gives, drawn with a seed: what settings are chosen on. */
+export function drawNegatives(
+  log: Interactions,
+  options: { readonly users: Iterable<number>; readonly items: number; readonly count: number; readonly seed: number },
+): Map<number, readonly number[]> {
+  const seen = new Map<number, Set<number>>();
+  for (const [row, user] of log.user.entries()) {
+    const own = seen.get(user) ?? new Set<number>();
+    own.add(log.item[row] ?? -1);
+    seen.set(user, own);
+  }
+  const random = seededRandom(options.seed);
+  const drawn = new Map<number, readonly number[]>();
+  for (const user of options.users) {
+    const own = seen.get(user) ?? new Set<number>();
+    const chosen = new Set<number>();
+    const wanted = Math.min(options.count, options.items - own.size);
+    while (chosen.size < wanted) {
+      const item = random.integer(options.items);
+      if (!own.has(item)) chosen.add(item);
+    }
+    drawn.set(user, [...chosen]);
+  }
+  return drawn;
+}

@@ -1,0 +1,66 @@
+import { profileOf } from "../../../../models/recommend/profile.ts";
+import type { ProfileRule, ServedEmbeddings } from "../../../../models/recommend/served-recommender.ts";
+import { solveFoldIn } from "../../../../models/recommend/fold-in.ts";
+import { type FittedRecommender, type Recommender, reused, setting } from "../recommender.ts";
+import { interactionMatrix } from "../sparse-matrix.ts";
+import { type IalsModel, trainIals } from "./train-ials.ts";
+
+function served(model: IalsModel, profile: ProfileRule): ServedEmbeddings {
+  const { unobserved, regularisation, regularisationPower } = model.parameters;
+  return {
+    kind: "embeddings",
+    items: model.items,
+    dimensions: model.d,
+    vectors: model.itemFactors,
+    gram: model.itemGram,
+    ridge: { regularisation, offset: unobserved * model.items, power: regularisationPower },
+    profile,
+  };
+}
+
+/** Scores by folding a history into the item space, as the edge does. */
+export function ialsRecommender(model: IalsModel, profile: ProfileRule): FittedRecommender {
+  const embeddings = served(model, profile);
+  const { d, itemFactors, items } = model;
+  return {
+    score: (history, at, out) => {
+      out.fill(0);
+      const weighted = profileOf(history.items, history.times, at, profile);
+      if (weighted.items.length === 0) return;
+      const user = solveFoldIn(embeddings, weighted);
+      for (let item = 0; item < items; item++) {
+        let sum = 0;
+        const from = item * d;
+        for (let f = 0; f < d; f++) sum += (user[f] ?? 0) * (itemFactors[from + f] ?? 0);
+        out[item] = sum;
+      }
+    },
+    serve: () => embeddings,
+  };
+}
+
+/** iALS; see `train-ials.ts` for the objective. */
+export const ials: Recommender = {
+  name: "ials",
+  description: "implicit matrix factorisation by alternating least squares",
+  search: {
+    power: [1, 0.7, 0.5],
+    regularisation: [0.01, 0.003, 0.03, 0.1, 0.3],
+    unobserved: [0.1, 0.3, 1],
+    factors: [64, 128],
+    decay: [1, 0.98, 0.9],
+    sweeps: [8],
+  },
+  fit: async (log, parameters, context) => {
+    const settings = {
+      factors: setting(parameters, "factors"),
+      sweeps: setting(parameters, "sweeps"),
+      unobserved: setting(parameters, "unobserved"),
+      regularisation: setting(parameters, "regularisation"),
+      regularisationPower: setting(parameters, "power"),
+    };
+    const make = (): Promise<IalsModel> => trainIals(interactionMatrix(log), settings, context);
+    const model = await reused(context, JSON.stringify(settings), make);
+    return ialsRecommender(model, { stepDecay: setting(parameters, "decay"), halfLifeSeconds: Infinity });
+  },
+};

@@ -1,0 +1,49 @@
+import type { Profile } from "./profile.ts";
+import type { ServedEmbeddings } from "./served-recommender.ts";
+
+/**
+ * The vector of a user from a profile: (gram + sum w q qᵀ + ridge I) p = sum w q, as in training. Cholesky in float64; `dimensions`² / 2
+ * multiply-adds for each item of the profile and `dimensions`³ / 6 for the solution.
+ * @returns zeros for an empty profile
+ */
+export function solveFoldIn(embeddings: ServedEmbeddings, profile: Profile): Float64Array {
+  const d = embeddings.dimensions;
+  const matrix = Float64Array.from(embeddings.gram);
+  const right = new Float64Array(d);
+  const { regularisation, offset, power } = embeddings.ridge;
+  let mass = 0;
+  for (const [place, item] of profile.items.entries()) {
+    const w = profile.weights[place] ?? 0;
+    mass += w;
+    const q = embeddings.vectors.subarray(item * d, (item + 1) * d);
+    for (let r = 0; r < d; r++) {
+      const scaled = w * (q[r] ?? 0);
+      right[r] = (right[r] ?? 0) + scaled;
+      for (let c = 0; c <= r; c++) matrix[r * d + c] = (matrix[r * d + c] ?? 0) + scaled * (q[c] ?? 0);
+    }
+  }
+  if (mass === 0) return right;
+  const ridge = regularisation * (mass + offset) ** power;
+  for (let r = 0; r < d; r++) matrix[r * d + r] = (matrix[r * d + r] ?? 0) + ridge;
+  solveInPlace(matrix, d, right);
+  return right;
+}
+
+/** Cholesky of the lower triangle and both substitutions, in place. The ridge keeps every pivot above 0. */
+function solveInPlace(a: Float64Array, n: number, b: Float64Array): void {
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = a[i * n + j] ?? 0;
+      for (let k = 0; k < j; k++) sum -= (a[i * n + k] ?? 0) * (a[j * n + k] ?? 0);
+      a[i * n + j] = j < i ? sum / (a[j * n + j] ?? 1) : Math.sqrt(Math.max(sum, Number.MIN_VALUE));
+    }
+    let sum = b[i] ?? 0;
+    for (let k = 0; k < i; k++) sum -= (a[i * n + k] ?? 0) * (b[k] ?? 0);
+    b[i] = sum / (a[i * n + i] ?? 1);
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    let sum = b[i] ?? 0;
+    for (let k = i + 1; k < n; k++) sum -= (a[k * n + i] ?? 0) * (b[k] ?? 0);
+    b[i] = sum / (a[i * n + i] ?? 1);
+  }
+}
