@@ -1,7 +1,12 @@
 /** `edgewise evaluate recs`: every recommender on one data set, settings chosen on a validation part of the training data. */
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { type EvaluationFiles, type EvaluationRules, type Prepared, prepareEvaluation } from "../evaluate/recommenders/prepare.ts";
+import {
+  type EvaluationFiles,
+  type EvaluationRules,
+  type Prepared,
+  prepareEvaluation,
+} from "../evaluate/recommenders/prepare.ts";
 import { evaluateRecommenders } from "../evaluate/recommenders/evaluate-recommenders.ts";
 import { describeEvaluation, evaluationReport } from "../evaluate/recommenders/report.ts";
 import { parseSplit, SplitError } from "../evaluate/recommenders/split.ts";
@@ -21,15 +26,33 @@ const setting = <T extends string>(description: string, valueHint: string, fallb
 export const evaluateRecs = strictCommand({
   meta: { name: "recs", description: "Recommenders: hit rate, recall, precision, NDCG, MAP, MRR, coverage and more" },
   args: {
-    data: { type: "string", description: "user,item,timestamp[,value]: CSV, NDJSON or Parquet, gzip or not", valueHint: "FILE", required: true },
+    data: {
+      type: "string",
+      description: "user,item,timestamp[,value]: CSV, NDJSON or Parquet, gzip or not",
+      valueHint: "FILE",
+      required: true,
+    },
     test: option("what is to be predicted, with --split given", "FILE"),
     valid: option("choose settings on this file; it is not trained on", "FILE"),
     candidates: option("user,item,negatives: rank each test item against these only", "FILE"),
-    split: setting("how the data is cut", "given|leave-last-out|per-user-random:0.25:SEED|by-time:DATE", "leave-last-out"),
-    task: { type: "enum", options: ["set", "next"], default: "set", description: "later items of a user, or each next item" },
+    split: setting(
+      "how the data is cut",
+      "given|leave-last-out|per-user-random:0.25:SEED|by-time:DATE",
+      "leave-last-out",
+    ),
+    task: {
+      type: "enum",
+      options: ["set", "next"],
+      default: "set",
+      description: "later items of a user, or each next item",
+    },
     model: setting("models, separated by commas", "NAME[,NAME…]|all", "all"),
     k: setting("length of the lists", "N", "10"),
-    items: { type: "enum", options: ["all", "new-to-user"], description: "default: new-to-user, and all for --task next" },
+    items: {
+      type: "enum",
+      options: ["all", "new-to-user"],
+      description: "default: new-to-user, and all for --task next",
+    },
     format: setting("how the files are written", ["auto", ...INTERACTION_FORMATS].join("|"), "auto"),
     seed: setting("seed of every random choice", "N", "1"),
     threads: setting("worker threads", "N", String(availableParallelism())),
@@ -70,7 +93,14 @@ export const evaluateRecs = strictCommand({
     }).catch(asUserError);
     for (const line of describeEvaluation(evaluations, k)) console.log(line);
     if (args.json === undefined) return;
-    const parameters = { data: args.data, split: args.split, task: args.task, items: rules.newOnly ? "new-to-user" : "all", k, seed: rules.seed };
+    const parameters = {
+      data: args.data,
+      split: args.split,
+      task: args.task,
+      items: rules.newOnly ? "new-to-user" : "all",
+      k,
+      seed: rules.seed,
+    };
     const report = evaluationReport(evaluations, { ...parameters, cases: prepared.cases.length });
     await writeFile(args.json, `${JSON.stringify(report, null, 2)}\n`).catch((error: Error) => {
       throw new UserError(`cannot write ${args.json ?? ""}: ${error.message}`);
@@ -105,7 +135,8 @@ function chooseModels(list: string): { models: readonly Recommender[]; blend: bo
 function describePrepared({ log, cases, folds, readings }: Prepared): void {
   for (const [path, reading] of readings) {
     const refused = [...reading.refused].map(([reason, count]) => `${count} ${reason}`).join(", ");
-    const repeated = reading.repeated > 0 ? `; ${reading.repeated} repeated, ${reading.contradictory} of them contradictory` : "";
+    const repeated =
+      reading.repeated > 0 ? `; ${reading.repeated} repeated, ${reading.contradictory} of them contradictory` : "";
     console.error(
       `${path}: ${reading.format}, ${reading.rows} rows, ${reading.interactions.user.length} used${repeated}${refused === "" ? "" : `; refused: ${refused}`}`,
     );

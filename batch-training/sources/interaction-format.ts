@@ -40,14 +40,21 @@ const NAMES: Readonly<Record<InteractionColumn, readonly string[]>> = {
 
 /** Finds the columns by name. @throws InteractionError naming what is missing */
 export function findColumns(header: readonly string[]): Readonly<Record<InteractionColumn, number>> {
-  const plain = header.map((name) => name.trim().toLowerCase().replaceAll(/[_\-\s]/g, ""));
+  const plain = header.map((name) =>
+    name
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[_\-\s]/g, ""),
+  );
   const find = (column: InteractionColumn): number =>
     NAMES[column].map((name) => plain.indexOf(name)).find((index) => index >= 0) ?? -1;
   const columns = { user: find("user"), item: find("item"), time: find("time"), value: find("value") };
   for (const column of ["user", "item"] as const) {
     if (columns[column] >= 0) continue;
     const found = header.slice(0, 12).join(", ").slice(0, 200);
-    throw new InteractionError(`no ${column} column among "${found}": name one ${NAMES[column].slice(0, 3).join(", ")}`);
+    throw new InteractionError(
+      `no ${column} column among "${found}": name one ${NAMES[column].slice(0, 3).join(", ")}`,
+    );
   }
   return columns;
 }

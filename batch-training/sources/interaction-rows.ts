@@ -150,7 +150,13 @@ function asNumber(value: unknown): number {
 
 async function* delimitedRows(path: string, gzip: boolean, retail: boolean): AsyncGenerator<RawInteraction> {
   const delimiter = separatorOf(await firstLine(path));
-  const parser = parse({ delimiter, bom: true, relax_column_count: true, skip_empty_lines: true, max_record_size: MAX_LINE_CHARACTERS });
+  const parser = parse({
+    delimiter,
+    bom: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: MAX_LINE_CHARACTERS,
+  });
   const parsing = pipeline(openBytes(path, gzip), parser);
   // Whichever error comes first also reaches the loop below, which throws it.
   parsing.catch(() => {});
@@ -189,7 +195,7 @@ async function* parquetRows(path: string, gzip: boolean): AsyncGenerator<RawInte
   const raw = await readFile(path);
   const bytes = gzip ? gunzipSync(raw, { maxOutputLength: MAX_WHOLE_FILE_BYTES }) : raw;
   if (bytes.length > MAX_WHOLE_FILE_BYTES) throw new InteractionError("Parquet above 1 GiB: split the file");
-  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
   const objects = await parquetReadObjects({ file, compressors });
   const keys = Object.keys(objects[0] ?? {});
   if (objects.length === 0) return;

@@ -74,7 +74,8 @@ class Builder {
   }
 
   add(row: RawInteraction): void {
-    if (++this.#rows > MAX_INTERACTIONS) throw new InteractionError(`more than ${MAX_INTERACTIONS} rows in one file: split it`);
+    if (++this.#rows > MAX_INTERACTIONS)
+      throw new InteractionError(`more than ${MAX_INTERACTIONS} rows in one file: split it`);
     const reason = row.refuse ?? refusal(row);
     if (reason !== null) {
       this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);

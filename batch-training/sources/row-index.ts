@@ -12,7 +12,11 @@ export class RowIndex {
    * @param same tells whether the row with the given number equals the new one.
    * @returns the earlier row's number, or -1 after `row` has been recorded.
    */
-  find(row: number, key: { readonly user: number; readonly item: number; readonly time: number }, same: (earlier: number) => boolean): number {
+  find(
+    row: number,
+    key: { readonly user: number; readonly item: number; readonly time: number },
+    same: (earlier: number) => boolean,
+  ): number {
     const hash = this.#hash(key.user, key.item, key.time);
     const mask = this.#slots.length - 1;
     let slot = hash & mask;

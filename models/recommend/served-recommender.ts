@@ -1,5 +1,6 @@
 /** What a recommender leaves for the edge. Items are catalogue indices; arrays are owned by the holder and never changed. */
-export type ServedRecommender = ServedScores | ServedNeighbours | ServedEmbeddings | ServedRepeat | ServedSessions;
+export type ServedRecommender = ServedPart | ServedBlend;
+export type ServedPart = ServedScores | ServedNeighbours | ServedEmbeddings | ServedRepeat | ServedSessions;
 
 /** How a history becomes a weighted profile; see `profile.ts`. */
 export interface ProfileRule {
@@ -52,15 +53,44 @@ export interface ServedRepeat {
 export interface ServedSessions {
   readonly kind: "sessions";
   readonly items: number;
+  readonly rule: SessionRule;
   /** Offsets of the sessions into `item`. */
   readonly start: Int32Array;
   readonly item: Int32Array;
-  /** Seconds of each session's last event. */
+  /** Seconds of each session's last event, NaN if unknown. */
   readonly lastTime: Float64Array;
+}
+
+/** How neighbour sessions are found and how they vote; see `session-scorer.ts`. */
+export interface SessionRule {
+  /** Neighbour sessions that vote. */
+  readonly neighbours: number;
+  /** Most recent sessions that share an item, compared at most. */
+  readonly sampled: number;
+  /** Weight of an item one step before the newest of the current session, in (0, 1]. */
+  readonly decay: number;
+  /** Half-life of a neighbour session by its age; Infinity for none. */
+  readonly halfLifeSeconds: number;
+  /** How a vote fades with each step from the shared item in the neighbour; 1 for not at all. */
+  readonly distanceDecay: number;
+  /** Exponent of inverse popularity on the shared items; 0 for none. */
+  readonly rarity: number;
+}
+
+/** How scores of different parts are made comparable within one request; see `blend-scale.ts`. */
+export type BlendScale = "deviation" | "maximum" | "rank";
+
+/** The weighted sum of several parts over one catalogue. */
+export interface ServedBlend {
+  readonly kind: "blend";
+  readonly items: number;
+  readonly scale: BlendScale;
+  readonly parts: readonly { readonly weight: number; readonly part: ServedPart }[];
 }
 
 /** Bytes of the arrays: what holding it costs an isolate, and what a manifest states. */
 export function servedBytes(served: ServedRecommender): number {
+  if (served.kind === "blend") return served.parts.reduce((sum, { part }) => sum + servedBytes(part), 0);
   let bytes = 0;
   for (const value of Object.values(served)) if (ArrayBuffer.isView(value)) bytes += value.byteLength;
   return bytes;

@@ -32,7 +32,10 @@ export async function readCandidates(path: string, users: Vocabulary, items: Voc
     if (index < 0) throw new InteractionError(`${path}: line ${line + 1}: user "${user}" does not occur in the data`);
     if (testItem.has(index)) throw new InteractionError(`${path}: line ${line + 1}: user "${user}" occurs twice`);
     testItem.set(index, items.add(item));
-    negatives.set(index, list.split(" ").map((id) => items.add(id)));
+    negatives.set(
+      index,
+      list.split(" ").map((id) => items.add(id)),
+    );
   }
   if (testItem.size === 0) throw new InteractionError(`${path}: no candidates`);
   return { testItem, negatives };

@@ -1,5 +1,6 @@
+import { EMPTY_HISTORY, type History } from "../../../models/recommend/history.ts";
 import type { Interactions } from "../../sources/interactions.ts";
-import { EMPTY_HISTORY, eventOrder, type History, historyOf, type TrainingLog } from "../../train/recommenders/training-log.ts";
+import { eventOrder, historyOf, type TrainingLog } from "../../train/recommenders/training-log.ts";
 
 /** One question: who is asked for, at which moment, and what turned out to be right. */
 export interface Case {
@@ -56,7 +57,11 @@ class Catalogue {
 }
 
 /** @param rows test rows of `source`; @param log what models are trained on. */
-export function buildCases(source: Interactions, rows: Int32Array, options: CaseOptions & { readonly log: TrainingLog }): Case[] {
+export function buildCases(
+  source: Interactions,
+  rows: Int32Array,
+  options: CaseOptions & { readonly log: TrainingLog },
+): Case[] {
   const catalogue = new Catalogue(options.log);
   const order = eventOrder(source, rows);
   const cases: Case[] = [];
@@ -97,7 +102,8 @@ function setCase(rows: Int32Array, { source, catalogue, cluster, options }: Case
   if (relevantCount === 0) return [];
   const given = options.candidates?.get(user);
   if (options.candidates !== undefined && given === undefined) return [];
-  const candidates = given === undefined ? null : Int32Array.from(new Set([...relevant, ...given.map((item) => catalogue.item(item))]));
+  const candidates =
+    given === undefined ? null : Int32Array.from(new Set([...relevant, ...given.map((item) => catalogue.item(item))]));
   const at = source.time[rows[0] ?? 0] ?? Number.NaN;
   const idealCount = Math.max(relevantCount, Math.round((had.size + relevantCount) * (options.idealShare ?? 0)));
   return [{ history, at, relevant, relevantCount, idealCount, candidates, cluster, known: had.size }];

@@ -1,11 +1,6 @@
-import {
-  type BlendWeights,
-  learnWeights,
-  type PoolCase,
-  rescale,
-  type Scale,
-  SCALES,
-} from "../../train/recommenders/blend.ts";
+import { BLEND_SCALES, rescale } from "../../../models/recommend/blend-scale.ts";
+import type { BlendScale } from "../../../models/recommend/served-recommender.ts";
+import { type BlendWeights, learnWeights, type PoolCase } from "../../train/recommenders/blend.ts";
 import type { FittedRecommender } from "../../train/recommenders/recommender.ts";
 import type { Case } from "./cases.ts";
 import { type RankOptions, topItems } from "./top-items.ts";
@@ -14,7 +9,7 @@ import { type RankOptions, topItems } from "./top-items.ts";
 const POOL_ITEMS = 60;
 
 export interface LearnedBlend extends BlendWeights {
-  readonly scale: Scale;
+  readonly scale: BlendScale;
 }
 
 export interface BlendFold {
@@ -27,7 +22,7 @@ export interface BlendFold {
 /** Learns a blend on the validation cases of all folds: weights for each scale, the best scale kept. */
 export function fitBlend(folds: readonly BlendFold[], options: RankOptions): LearnedBlend {
   let best: LearnedBlend | null = null;
-  for (const scale of SCALES) {
+  for (const scale of BLEND_SCALES) {
     const pools = folds.flatMap(({ parts, cases, items }) =>
       cases.map((question) => poolOf(parts, question, { ...options, items, scale })),
     );
@@ -41,7 +36,7 @@ export function fitBlend(folds: readonly BlendFold[], options: RankOptions): Lea
 function poolOf(
   parts: readonly FittedRecommender[],
   question: Case,
-  options: RankOptions & { readonly items: number; readonly scale: Scale },
+  options: RankOptions & { readonly items: number; readonly scale: BlendScale },
 ): PoolCase {
   const chosen = new Set<number>(question.candidates ?? question.relevant);
   const scores = parts.map((part) => {

@@ -1,6 +1,11 @@
 import { seededRandom, shuffle } from "../../../models/stats/seeded-random.ts";
 import type { InteractionFormat } from "../../sources/interaction-format.ts";
-import { type InteractionReading, type Interactions, readInteractions, Vocabulary } from "../../sources/interactions.ts";
+import {
+  type InteractionReading,
+  type Interactions,
+  readInteractions,
+  Vocabulary,
+} from "../../sources/interactions.ts";
 import { type TrainingLog, trainingLog } from "../../train/recommenders/training-log.ts";
 import { type CandidateFile, drawNegatives, readCandidates } from "./candidates.ts";
 import { buildCases, type Case } from "./cases.ts";
@@ -83,17 +88,27 @@ export async function prepareEvaluation(files: EvaluationFiles, rules: Evaluatio
   const fraction = rules.split.kind === "per-user-random" ? rules.split.fraction : 0;
   const idealShare = fraction / (1 - fraction);
   const single = validRows !== undefined && validRows !== null;
-  const folds = Array.from({ length: single || (rules.next && rules.split.kind === "given") ? 1 : rules.folds }, (_, fold) => {
-    const inner = single ? { train: split.train, test: validRows } : innerSplit(log, split, { rules, fold });
-    const drawn =
-      candidates === null
-        ? {}
-        : { candidates: drawLike(candidates, { log, rows: inner.test, items: items.ids.length, seed: rules.seed + fold }) };
-    const innerLog = trainingLog(log, inner.train);
-    const innerCases = buildCases(log, inner.test, { ...options, ...drawn, idealShare, log: innerLog });
-    if (innerCases.length === 0) throw new SplitError("the training data leaves no validation case");
-    return { log: innerLog, cases: sample(innerCases, rules.validationCases, rules.seed) };
-  });
+  const folds = Array.from(
+    { length: single || (rules.next && rules.split.kind === "given") ? 1 : rules.folds },
+    (_, fold) => {
+      const inner = single ? { train: split.train, test: validRows } : innerSplit(log, split, { rules, fold });
+      const drawn =
+        candidates === null
+          ? {}
+          : {
+              candidates: drawLike(candidates, {
+                log,
+                rows: inner.test,
+                items: items.ids.length,
+                seed: rules.seed + fold,
+              }),
+            };
+      const innerLog = trainingLog(log, inner.train);
+      const innerCases = buildCases(log, inner.test, { ...options, ...drawn, idealShare, log: innerLog });
+      if (innerCases.length === 0) throw new SplitError("the training data leaves no validation case");
+      return { log: innerLog, cases: sample(innerCases, rules.validationCases, rules.seed) };
+    },
+  );
   return { log: training, cases, folds, readings };
 }
 

@@ -68,7 +68,18 @@ function rowsOf(evaluation: Evaluation, k: number): ReportRow[] {
 export function describeEvaluation(evaluations: readonly Evaluation[], k: number): string[] {
   const metrics = ["hit-rate", "recall", "precision", "ndcg", "map", "mrr"] as const;
   const lines = [
-    ["model", ...metrics.map((metric) => `${metric}@${k}`), "ndcg 95 %", "coverage", "novelty", "diversity", "pop lift", "fit s", "us/case", "KB"],
+    [
+      "model",
+      ...metrics.map((metric) => `${metric}@${k}`),
+      "ndcg 95 %",
+      "coverage",
+      "novelty",
+      "diversity",
+      "pop lift",
+      "fit s",
+      "us/case",
+      "KB",
+    ],
   ];
   for (const { name, quality, ...rest } of evaluations) {
     const figure = (metric: CaseMetric): number => quality.overall.metrics.get(metric)?.mean ?? Number.NaN;

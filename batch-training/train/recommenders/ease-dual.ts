@@ -1,3 +1,4 @@
+import type { History } from "../../../models/recommend/history.ts";
 import { profileOf } from "../../../models/recommend/profile.ts";
 import type { ProfileRule } from "../../../models/recommend/served-recommender.ts";
 import type { EaseSettings } from "./ease.ts";
@@ -6,7 +7,6 @@ import { cutLists, denseToLists } from "./item-lists.ts";
 import { invertSymmetric } from "./linear-algebra/invert.ts";
 import type { FittedRecommender } from "./recommender.ts";
 import { type SparseMatrix, transpose } from "./sparse-matrix.ts";
-import type { History } from "./training-log.ts";
 
 /** A solved dual system, before the rule that weights histories. */
 export interface DualSystem {

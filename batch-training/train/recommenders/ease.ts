@@ -23,7 +23,11 @@ export interface EaseSettings {
  * B_ij = -P_ij / P_jj and a diagonal of 0. Where X was normalised the weights are brought back to the scale of plain histories.
  * @returns items x items, row i what item i says about the others
  */
-export async function easeWeights(matrix: SparseMatrix, settings: EaseSettings, threads: number): Promise<Float32Array> {
+export async function easeWeights(
+  matrix: SparseMatrix,
+  settings: EaseSettings,
+  threads: number,
+): Promise<Float32Array> {
   const n = matrix.columns;
   const weights = denseGram(normalised(matrix, settings.userPower, settings.itemPower));
   for (let i = 0; i < n; i++) weights[i * n + i] = (weights[i * n + i] ?? 0) + settings.lambda;

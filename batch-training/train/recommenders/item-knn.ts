@@ -75,7 +75,9 @@ export const itemKnn: Recommender = {
       shrinkage: setting(parameters, "shrinkage"),
       power: setting(parameters, "power"),
     };
-    const lists = await reused(context, JSON.stringify(settings), () => similarityLists(interactionMatrix(log), settings));
+    const lists = await reused(context, JSON.stringify(settings), () =>
+      similarityLists(interactionMatrix(log), settings),
+    );
     return listRecommender(lists, { stepDecay: setting(parameters, "decay"), halfLifeSeconds: Infinity });
   },
 };

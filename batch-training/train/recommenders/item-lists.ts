@@ -1,4 +1,4 @@
-import { profileOf } from "../../../models/recommend/profile.ts";
+import { openScorer } from "../../../models/recommend/scorer.ts";
 import type { ProfileRule, ServedNeighbours } from "../../../models/recommend/served-recommender.ts";
 import type { FittedRecommender } from "./recommender.ts";
 
@@ -36,21 +36,10 @@ export function cutLists(lists: ItemLists, neighbours: number, profile: ProfileR
   };
 }
 
-/** Scores by sparse lists. */
+/** Scores by all entries; served with the strongest. */
 export function listRecommender(lists: ItemLists, profile: ProfileRule): FittedRecommender {
   return {
-    score: (history, at, out) => {
-      out.fill(0);
-      const { items, weights } = profileOf(history.items, history.times, at, profile);
-      for (const [place, item] of items.entries()) {
-        const w = weights[place] ?? 0;
-        const to = lists.start[item + 1] ?? 0;
-        for (let entry = lists.start[item] ?? 0; entry < to; entry++) {
-          const target = lists.neighbour[entry] ?? 0;
-          out[target] = (out[target] ?? 0) + w * (lists.weight[entry] ?? 0);
-        }
-      }
-    },
+    ...openScorer({ kind: "neighbours", profile, ...lists }),
     serve: (neighbours) => cutLists(lists, neighbours, profile),
   };
 }

@@ -1,28 +1,11 @@
+import { openScorer } from "../../../models/recommend/scorer.ts";
 import { type FittedRecommender, type Recommender, setting } from "./recommender.ts";
-import type { History } from "./training-log.ts";
 
 const DAY = 86_400;
-/** The newest of two items bought equally often comes first: a nudge far below one count. */
-const RECENCY_NUDGE = 1e-3;
-
-/** How often the user met each item, every event halved in weight per half-life. */
-export function scoreRepeats(history: History, at: number, halfLifeSeconds: number, out: Float32Array): void {
-  out.fill(0);
-  const events = history.items.length;
-  for (let event = 0; event < events; event++) {
-    const item = history.items[event] ?? -1;
-    if (item < 0) continue;
-    const age = Math.max(0, at - (history.times[event] ?? at));
-    const weight = halfLifeSeconds === Infinity || Number.isNaN(age) ? 1 : 2 ** (-age / halfLifeSeconds);
-    out[item] = (out[item] ?? 0) + weight + (weight * RECENCY_NUDGE * event) / events;
-  }
-}
 
 function repeats(halfLifeSeconds: number, items: number): FittedRecommender {
-  return {
-    score: (history, at, out) => scoreRepeats(history, at, halfLifeSeconds, out),
-    serve: () => ({ kind: "repeat", items, halfLifeSeconds }),
-  };
+  const served = { kind: "repeat", items, halfLifeSeconds } as const;
+  return { ...openScorer(served), serve: () => served };
 }
 
 /** The plain baseline of repeat purchase: what you bought most often, you buy again. */

@@ -1,5 +1,6 @@
-import type { ServedRecommender } from "../../../models/recommend/served-recommender.ts";
-import type { History, TrainingLog } from "./training-log.ts";
+import type { Scorer } from "../../../models/recommend/scorer.ts";
+import type { ServedPart } from "../../../models/recommend/served-recommender.ts";
+import type { TrainingLog } from "./training-log.ts";
 
 /** Settings of a model by name; every model documents its own and their ranges. */
 export type Parameters = Readonly<Record<string, number>>;
@@ -25,16 +26,9 @@ export async function reused<T>(context: FitContext, key: string, make: () => T 
 }
 
 /** A trained model. It knows users only by their history, so a user never seen is the normal case. */
-export interface FittedRecommender {
-  /**
-   * Scores the whole catalogue: higher is better, 0 and below without evidence for the item.
-   * @param history oldest first; items of index -1 (outside the catalogue) are ignored.
-   * @param at seconds; NaN where the log has no times.
-   * @param out one place per item, overwritten.
-   */
-  score(history: History, at: number, out: Float32Array): void;
+export interface FittedRecommender extends Scorer {
   /** What the edge gets: neighbour lists, embeddings or a list, with at most `neighbours` entries for each item. */
-  serve(neighbours: number): ServedRecommender;
+  serve(neighbours: number): ServedPart;
 }
 
 export interface Recommender {

@@ -11,7 +11,12 @@ const MAX_RULES = 300;
  */
 export function ruleLists(
   log: TrainingLog,
-  options: { readonly steps: number; readonly neighbours: number; readonly normalise: number; readonly gapSeconds: number },
+  options: {
+    readonly steps: number;
+    readonly neighbours: number;
+    readonly normalise: number;
+    readonly gapSeconds: number;
+  },
 ): ItemLists {
   const rows: Map<number, number>[] = Array.from({ length: log.items }, () => new Map<number, number>());
   for (let user = 0; user < log.users; user++) {

@@ -1,3 +1,4 @@
+import type { History } from "../../../models/recommend/history.ts";
 import type { Interactions } from "../../sources/interactions.ts";
 
 /**
@@ -24,26 +25,13 @@ export interface TrainingLog {
   readonly lastTime: number;
 }
 
-/** One user's past, oldest first; item -1 is an item outside the catalogue. */
-export interface History {
-  readonly items: Int32Array;
-  readonly times: Float64Array;
-  readonly values: Float32Array;
-}
-
-export const EMPTY_HISTORY: History = {
-  items: new Int32Array(0),
-  times: new Float64Array(0),
-  values: new Float32Array(0),
-};
-
 /** Order of `rows` by user, then time, then source order. Rows without a time stay in source order. */
 export function eventOrder(source: Interactions, rows: Int32Array): Int32Array {
   return rows.toSorted((a, b) => {
     const byUser = (source.user[a] ?? 0) - (source.user[b] ?? 0);
     if (byUser !== 0) return byUser;
     const byTime = (source.time[a] ?? 0) - (source.time[b] ?? 0);
-    return byTime > 0 || byTime < 0 ? byTime : a - b;
+    return Number.isNaN(byTime) || byTime === 0 ? a - b : byTime;
   });
 }
 

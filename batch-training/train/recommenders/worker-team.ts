@@ -42,6 +42,7 @@ export function threadTeam<Task, Result>(script: URL, data: unknown, threads: nu
         const index = take();
         const task = tasks[index];
         if (task === undefined) finish();
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
         else worker.postMessage({ index, task } satisfies TaskMessage<Task>);
       };
       const onMessage = (message: ResultMessage<Result>): void => {

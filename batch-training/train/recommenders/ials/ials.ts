@@ -1,6 +1,5 @@
-import { profileOf } from "../../../../models/recommend/profile.ts";
+import { openScorer } from "../../../../models/recommend/scorer.ts";
 import type { ProfileRule, ServedEmbeddings } from "../../../../models/recommend/served-recommender.ts";
-import { solveFoldIn } from "../../../../models/recommend/fold-in.ts";
 import { type FittedRecommender, type Recommender, reused, setting } from "../recommender.ts";
 import { interactionMatrix } from "../sparse-matrix.ts";
 import { type IalsModel, trainIals } from "./train-ials.ts";
@@ -21,22 +20,7 @@ function served(model: IalsModel, profile: ProfileRule): ServedEmbeddings {
 /** Scores by folding a history into the item space, as the edge does. */
 export function ialsRecommender(model: IalsModel, profile: ProfileRule): FittedRecommender {
   const embeddings = served(model, profile);
-  const { d, itemFactors, items } = model;
-  return {
-    score: (history, at, out) => {
-      out.fill(0);
-      const weighted = profileOf(history.items, history.times, at, profile);
-      if (weighted.items.length === 0) return;
-      const user = solveFoldIn(embeddings, weighted);
-      for (let item = 0; item < items; item++) {
-        let sum = 0;
-        const from = item * d;
-        for (let f = 0; f < d; f++) sum += (user[f] ?? 0) * (itemFactors[from + f] ?? 0);
-        out[item] = sum;
-      }
-    },
-    serve: () => embeddings,
-  };
+  return { ...openScorer(embeddings), serve: () => embeddings };
 }
 
 /** iALS; see `train-ials.ts` for the objective. */

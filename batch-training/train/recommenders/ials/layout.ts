@@ -51,7 +51,9 @@ export function planLayout(shape: IalsShape, scratchFloats: number): IalsLayout 
   const bytes = next + threads * layout.scratchBytes;
   if (bytes > MAX_BYTES) {
     const gib = (bytes / 1024 ** 3).toFixed(1);
-    throw new RangeError(`iALS on ${entries} entries with ${d} factors needs ${gib} GiB; 4 is the limit: fewer factors or rows`);
+    throw new RangeError(
+      `iALS on ${entries} entries with ${d} factors needs ${gib} GiB; 4 is the limit: fewer factors or rows`,
+    );
   }
   return { ...layout, scratch, bytes };
 }

@@ -162,7 +162,8 @@ export async function trainIals(
   const { factors, sweeps, regularisation, unobserved } = parameters;
   if (!(factors >= 1 && factors <= 1024)) throw new RangeError("factors must be in 1..1024");
   if (!(sweeps >= 1)) throw new RangeError("sweeps must be at least 1");
-  if (!(regularisation > 0 && unobserved >= 0)) throw new RangeError("regularisation must be above 0, unobserved at least 0");
+  if (!(regularisation > 0 && unobserved >= 0))
+    throw new RangeError("regularisation must be above 0, unobserved at least 0");
   const run = new IalsRun(matrix, parameters, context);
   try {
     for (let sweep = 0; sweep < sweeps; sweep++) await run.sweep();

@@ -16,7 +16,10 @@ export interface TileProducts {
   release(): Promise<void>;
 }
 
-function gemm(options: { readonly transA: number; readonly transB: number; readonly alpha: number }, size: number): Uint8Array {
+function gemm(
+  options: { readonly transA: number; readonly transB: number; readonly alpha: number },
+  size: number,
+): Uint8Array {
   const tile = (name: string): ReturnType<typeof valueInfo> => valueInfo(name, "float32", [size, size]);
   return writeModel(
     model({

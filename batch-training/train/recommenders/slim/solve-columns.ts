@@ -99,7 +99,8 @@ function solveColumn(
       weights[c] = after;
       moved = Math.max(moved, Math.abs(change));
       const row = c * count;
-      for (let other = 0; other < count; other++) rest[other] = (rest[other] ?? 0) - change * (together[row + other] ?? 0);
+      for (let other = 0; other < count; other++)
+        rest[other] = (rest[other] ?? 0) - change * (together[row + other] ?? 0);
     }
     if (moved < TOLERANCE) break;
   }
