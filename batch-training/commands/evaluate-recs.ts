@@ -57,7 +57,7 @@ export const evaluateRecs = strictCommand({
     seed: setting("seed of every random choice", "N", "1"),
     threads: setting("worker threads", "N", String(availableParallelism())),
     folds: setting("validation cuts settings are chosen on", "N", "2"),
-    validationCases: setting("validation cases settings are chosen on, at most", "N", "1000"),
+    validationCases: setting("validation cases settings are chosen on, at most", "N", "700"),
     neighbours: setting("entries of each served neighbour list", "N", "100"),
     json: option("write the report as JSON", "FILE"),
   },

@@ -10,7 +10,7 @@ export function solveFoldIn(embeddings: ServedEmbeddings, profile: Profile): Flo
   const d = embeddings.dimensions;
   const matrix = Float64Array.from(embeddings.gram);
   const right = new Float64Array(d);
-  const { regularisation, offset, power } = embeddings.ridge;
+  const { level, offset, power } = embeddings.ridge;
   let mass = 0;
   for (const [place, item] of profile.items.entries()) {
     const w = profile.weights[place] ?? 0;
@@ -23,7 +23,7 @@ export function solveFoldIn(embeddings: ServedEmbeddings, profile: Profile): Flo
     }
   }
   if (mass === 0) return right;
-  const ridge = regularisation * (mass + offset) ** power;
+  const ridge = level * (mass + offset) ** power;
   for (let r = 0; r < d; r++) matrix[r * d + r] = (matrix[r * d + r] ?? 0) + ridge;
   solveInPlace(matrix, d, right);
   return right;

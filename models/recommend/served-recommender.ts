@@ -37,8 +37,8 @@ export interface ServedEmbeddings {
   readonly vectors: Float32Array;
   /** dimensions x dimensions, the weight of the unobserved applied. */
   readonly gram: Float32Array;
-  /** ridge = regularisation * (entries + offset)^power. */
-  readonly ridge: { readonly regularisation: number; readonly offset: number; readonly power: number };
+  /** ridge = level * (sum of profile weights + offset)^power. */
+  readonly ridge: { readonly level: number; readonly offset: number; readonly power: number };
   readonly profile: ProfileRule;
 }
 

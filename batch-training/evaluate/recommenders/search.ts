@@ -43,13 +43,7 @@ export function meanNdcg(
   return cases.length === 0 ? 0 : sum / cases.length;
 }
 
-/** Rounds of the coordinate search: the second looks again at what the first chose early. */
-const ROUNDS = 2;
-
-/**
- * Settings by coordinate search: one setting at a time through its values, the best kept, twice through or until nothing
- * changes.
- */
+/** Settings by coordinate search: one setting after the other through its values, the best kept. */
 export async function searchSettings(
   model: Recommender,
   folds: readonly Validation[],
@@ -69,19 +63,15 @@ export async function searchSettings(
     return { parameters, fitted, value: sum / folds.length };
   };
   let best = await attempt(defaults(model));
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = best.value;
-    for (const [name, values] of Object.entries(model.search)) {
-      // Without times no setting in days can make a difference.
-      if (name.toLowerCase().endsWith("days") && folds.every(({ log }) => Number.isNaN(log.lastTime))) continue;
-      for (const value of values) {
-        const parameters = { ...best.parameters, [name]: value };
-        if (tried.has(JSON.stringify(parameters))) continue;
-        const found = await attempt(parameters);
-        if (found.value > best.value) best = found;
-      }
+  for (const [name, values] of Object.entries(model.search)) {
+    // Without times no setting in days can make a difference.
+    if (name.toLowerCase().endsWith("days") && folds.every(({ log }) => Number.isNaN(log.lastTime))) continue;
+    for (const value of values) {
+      const parameters = { ...best.parameters, [name]: value };
+      if (tried.has(JSON.stringify(parameters))) continue;
+      const found = await attempt(parameters);
+      if (found.value > best.value) best = found;
     }
-    if (best.value === before) break;
   }
   return { ...best, trials: tried.size };
 }

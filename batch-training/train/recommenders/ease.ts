@@ -83,7 +83,7 @@ async function solveEase(matrix: SparseMatrix, settings: EaseSettings, threads: 
 export const ease: Recommender = {
   name: "ease",
   description: "closed-form item-item ridge with zero diagonal",
-  search: { lambda: [200, 50, 100, 300, 400, 600] },
+  search: { lambda: [200, 50, 100, 400, 800] },
   fit: async (log, parameters, context) => {
     const settings = { lambda: setting(parameters, "lambda"), userPower: 0, itemPower: 0 };
     const solution = await solveEase(interactionMatrix(log), settings, context.threads);
@@ -99,10 +99,10 @@ export const easeNormalised: Recommender = {
   name: "ease-normalised",
   description: "EASE with degree normalisation and recency decay",
   search: {
-    itemPower: [0, 0.15, 0.3],
+    share: [10, 4, 25],
+    itemPower: [0, 0.2],
     userPower: [0, 0.25],
-    share: [10, 3, 20, 40],
-    decay: [1, 0.98, 0.9, 0.7],
+    decay: [1, 0.98, 0.8],
     halfLifeDays: [0, 60],
   },
   fit: async (log, parameters, context) => {

@@ -64,10 +64,10 @@ export const itemKnn: Recommender = {
   name: "item-knn",
   description: "cosine of items over users, shrinkage, recency decay",
   search: {
-    neighbours: [100, 20, 50, 300],
-    shrinkage: [0, 5, 20, 100],
-    power: [0.5, 0.3, 0.7],
-    decay: [1, 0.98, 0.9, 0.7],
+    neighbours: [100, 30],
+    shrinkage: [0, 10, 50],
+    power: [0.5, 0.3],
+    decay: [1, 0.98, 0.8],
   },
   fit: async (log, parameters, context) => {
     const settings = {

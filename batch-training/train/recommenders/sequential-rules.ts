@@ -56,10 +56,10 @@ export const sequentialRules: Recommender = {
   name: "sequential-rules",
   description: "what followed the last items, 1 / distance",
   search: {
-    decay: [0.001, 0.3, 0.6, 0.8, 0.9],
-    normalise: [0, 0.2, 0.4],
-    steps: [10, 3, 30],
-    gapDays: [30, 1, 365],
+    decay: [0.001, 0.5, 0.8, 0.95],
+    normalise: [0, 0.3],
+    steps: [10, 3],
+    gapDays: [30, 1],
   },
   fit: async (log, parameters, context) => {
     const settings = {

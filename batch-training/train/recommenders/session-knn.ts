@@ -9,11 +9,11 @@ export const sessionKnn: Recommender = {
   name: "session-knn",
   description: "sessions (or users) that share recent items vote",
   search: {
-    neighbours: [100, 50, 300],
+    neighbours: [100, 300],
     sampled: [1000],
-    decay: [0.8, 0.5, 0.9, 0.97, 1],
-    distanceDecay: [1, 0.9, 0.8, 0.6],
-    halfLifeDays: [0, 1, 3, 30],
+    decay: [0.8, 0.5, 1],
+    distanceDecay: [1, 0.8, 0.6],
+    halfLifeDays: [0, 2, 30],
     rarity: [0, 0.4],
   },
   fit: (log, parameters) => {

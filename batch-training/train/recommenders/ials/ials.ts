@@ -5,14 +5,14 @@ import { interactionMatrix } from "../sparse-matrix.ts";
 import { type IalsModel, trainIals } from "./train-ials.ts";
 
 function served(model: IalsModel, profile: ProfileRule): ServedEmbeddings {
-  const { unobserved, regularisation, regularisationPower } = model.parameters;
+  const { unobserved, regularisationPower } = model.parameters;
   return {
     kind: "embeddings",
     items: model.items,
     dimensions: model.d,
     vectors: model.itemFactors,
     gram: model.itemGram,
-    ridge: { regularisation, offset: unobserved * model.items, power: regularisationPower },
+    ridge: { level: model.userRidge, offset: unobserved * model.items, power: regularisationPower },
     profile,
   };
 }
@@ -28,11 +28,11 @@ export const ials: Recommender = {
   name: "ials",
   description: "implicit matrix factorisation by alternating least squares",
   search: {
-    power: [1, 0.7, 0.5],
-    regularisation: [0.01, 0.003, 0.03, 0.1, 0.3],
-    unobserved: [0.1, 0.3, 1],
+    regularisation: [0.01, 0.003, 0.03],
+    unobserved: [0.1, 0.3],
+    power: [0.8, 0.6, 1],
+    decay: [1, 0.98, 0.8],
     factors: [64, 128],
-    decay: [1, 0.98, 0.9],
     sweeps: [8],
   },
   fit: async (log, parameters, context) => {

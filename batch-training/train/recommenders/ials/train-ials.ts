@@ -10,7 +10,9 @@ import { GRAM_BLOCKS, type IalsLayout, planLayout } from "./layout.ts";
  * of iALS on item recommendation benchmarks": minimise
  *
  *   sum over entries of w (1 - p·q)² + unobserved * sum over all pairs of (p·q)² + ridge terms,
- *   ridge of a row = regularisation * (entries of the row + unobserved * rows of the other side)^regularisationPower.
+ *   ridge of a row = regularisation * mass^power * mean^(1 - power),  mass = entries + unobserved * rows of the other side,
+ *
+ * with the mean over the rows of the side, so that the power moves the ridge between rows and leaves its level alone.
  */
 export interface IalsParameters {
   /** Embedding width, rounded up to a multiple of 8. */
@@ -27,6 +29,8 @@ export interface IalsModel {
   readonly userFactors: Float32Array;
   /** unobserved * QᵀQ over the item factors, full d x d. */
   readonly itemGram: Float32Array;
+  /** Ridge of a user = this * mass^power. */
+  readonly userRidge: number;
   readonly parameters: IalsParameters;
   readonly items: number;
 }
@@ -36,8 +40,11 @@ const INITIAL_DEVIATION = 0.1;
 /** Below this many multiply-adds in a sweep one thread is done before a second has started. */
 const INLINE_WORK = 5e7;
 
-export const ialsRidge = (parameters: IalsParameters, entries: number, others: number): number =>
-  parameters.regularisation * (entries + parameters.unobserved * others) ** parameters.regularisationPower;
+/** The factor in front of mass^power for the rows of a side. */
+function ridgeLevel(parameters: IalsParameters, side: SparseMatrix): number {
+  const mean = side.column.length / Math.max(1, side.rows) + parameters.unobserved * side.columns;
+  return parameters.regularisation * mean ** (1 - parameters.regularisationPower);
+}
 
 export class IalsRun {
   readonly #memory: WebAssembly.Memory;
@@ -45,6 +52,7 @@ export class IalsRun {
   readonly #team: Team<IalsTask, number>;
   readonly #parameters: IalsParameters;
   readonly #chunks: readonly [IalsTask[], IalsTask[]];
+  readonly #userRidge: number;
 
   constructor(matrix: SparseMatrix, parameters: IalsParameters, context: { seed: number; threads: number }) {
     const d = Math.ceil(parameters.factors / 8) * 8;
@@ -59,15 +67,17 @@ export class IalsRun {
     this.#memory = memory;
     this.#layout = layout;
     this.#parameters = parameters;
+    this.#userRidge = ridgeLevel(parameters, matrix);
     for (const [side, sparse] of sides.entries()) {
       const index = side === 0 ? 0 : 1;
       this.#ints(layout.start[index], sparse.rows + 1).set(sparse.start);
       this.#ints(layout.column[index], entries).set(sparse.column);
       this.#floats(layout.weight[index], entries).set(sparse.value);
       const ridge = this.#floats(layout.ridge[index], sparse.rows);
+      const level = ridgeLevel(parameters, sparse);
       for (let row = 0; row < sparse.rows; row++) {
         const count = (sparse.start[row + 1] ?? 0) - (sparse.start[row] ?? 0);
-        ridge[row] = ialsRidge(parameters, count, sparse.columns);
+        ridge[row] = level * (count + parameters.unobserved * sparse.columns) ** parameters.regularisationPower;
       }
     }
     const random = seededRandom(context.seed);
@@ -121,6 +131,7 @@ export class IalsRun {
       itemFactors: this.#floats(factors[1], rows[1] * d).slice(),
       userFactors: this.#floats(factors[0], rows[0] * d).slice(),
       itemGram,
+      userRidge: this.#userRidge,
       parameters: this.#parameters,
       items: rows[1],
     };

@@ -58,7 +58,7 @@ function byNeighbour(parts: readonly SlimColumns[], items: number): ItemLists {
 export const slim: Recommender = {
   name: "slim",
   description: "non-negative sparse item-item regression",
-  search: { l1: [1, 0.3, 3], l2: [100, 30, 300], decay: [1, 0.98, 0.9, 0.7] },
+  search: { l2: [100, 30, 300], l1: [1, 0.3], decay: [1, 0.98, 0.8] },
   fit: async (log, parameters, context) => {
     const settings = {
       l1: setting(parameters, "l1"),
