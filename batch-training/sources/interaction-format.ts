@@ -59,12 +59,6 @@ export function findColumns(header: readonly string[]): Readonly<Record<Interact
   return columns;
 }
 
-/** The separator of a header line: the most frequent of tab, semicolon and comma. */
-export function separatorOf(line: string): string {
-  const count = (separator: string): number => line.split(separator).length;
-  return ["\t", ";"].reduce((best, separator) => (count(separator) > count(best) ? separator : best), ",");
-}
-
 const MOVIELENS = /^\d+(?:\t|::)\d+(?:\t|::)\d+(?:\.\d+)?(?:\t|::)\d+$/;
 const ADJACENCY = /^\d+(?: \d+)+ *$/;
 

@@ -1,13 +1,11 @@
 import { createReadStream } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGunzip, gunzipSync } from "node:zlib";
-import { parse } from "csv-parse";
-import { parquetReadObjects } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
-import { findColumns, InteractionError, type InteractionFormat, parseTime, separatorOf } from "./interaction-format.ts";
+import { createGunzip } from "node:zlib";
+import { findColumns, type InteractionFormat, parseTime } from "./interaction-format.ts";
+import { readTable } from "./read-table.ts";
 
 /** One row as it stands in the file, before it is judged. */
 export interface RawInteraction {
@@ -20,8 +18,6 @@ export interface RawInteraction {
   readonly refuse?: string;
 }
 
-/** Parquet and gzipped Parquet are read whole: 1 GiB is far above any log that fits the trainer's memory as rows. */
-const MAX_WHOLE_FILE_BYTES = 1024 ** 3;
 /** A line longer than this is no row of an interaction log (an adjacency line of 100,000 items is below 1 MiB). */
 const MAX_LINE_CHARACTERS = 4 * 1024 ** 2;
 
@@ -62,16 +58,13 @@ export async function firstLine(path: string): Promise<string> {
 }
 
 export async function* readRows(path: string, format: InteractionFormat): AsyncGenerator<RawInteraction> {
-  const gzip = isGzip(await headBytes(path));
-  if (format === "parquet") yield* parquetRows(path, gzip);
-  else if (format === "ndjson") yield* ndjsonRows(lines(path, gzip));
-  else if (format === "movielens") yield* movielensRows(lines(path, gzip));
-  else if (format === "adjacency") yield* adjacencyRows(lines(path, gzip));
-  else yield* delimitedRows(path, gzip, format === "online-retail");
+  if (format === "movielens") yield* movielensRows(lines(path));
+  else if (format === "adjacency") yield* adjacencyRows(lines(path));
+  else yield* tableRows(path, format);
 }
 
-async function* lines(path: string, gzip: boolean): AsyncGenerator<string> {
-  const stream = openBytes(path, gzip);
+async function* lines(path: string): AsyncGenerator<string> {
+  const stream = openBytes(path, isGzip(await headBytes(path)));
   // readline swallows errors of its input, so they are kept and thrown at the end.
   let failure: Error | null = null;
   stream.on("error", (error) => {
@@ -97,34 +90,6 @@ async function* adjacencyRows(source: AsyncIterable<string>): AsyncGenerator<Raw
   }
 }
 
-async function* ndjsonRows(source: AsyncIterable<string>): AsyncGenerator<RawInteraction> {
-  let header = "";
-  let columns: ReturnType<typeof findColumns> | null = null;
-  let number = 0;
-  for await (const line of source) {
-    number++;
-    const object = parseObject(line, number);
-    const keys = Object.keys(object);
-    const joined = keys.join("\n");
-    if (columns === null || joined !== header) {
-      columns = findColumns(keys);
-      header = joined;
-    }
-    const cell = (index: number): unknown => (index < 0 ? undefined : object[keys[index] ?? ""]);
-    yield fromCells(cell, columns);
-  }
-}
-
-function parseObject(line: string, number: number): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // Falls through to the one message for both cases.
-  }
-  throw new InteractionError(`line ${number} is not a JSON object; if the file is no NDJSON, name its --format`);
-}
-
 type Columns = ReturnType<typeof findColumns>;
 
 function fromCells(cell: (index: number) => unknown, columns: Columns): RawInteraction {
@@ -141,42 +106,28 @@ function asText(value: unknown): string {
   return typeof value === "number" || typeof value === "bigint" ? String(value) : "";
 }
 
-const asTime = (value: unknown): number => (value instanceof Date ? value.getTime() / 1000 : parseTime(asText(value)));
+const asTime = (value: unknown): number => parseTime(asText(value));
 
 function asNumber(value: unknown): number {
   const text = asText(value);
   return text === "" ? Number.NaN : Number(text);
 }
 
-async function* delimitedRows(path: string, gzip: boolean, retail: boolean): AsyncGenerator<RawInteraction> {
-  const delimiter = separatorOf(await firstLine(path));
-  const parser = parse({
-    delimiter,
-    bom: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    max_record_size: MAX_LINE_CHARACTERS,
-  });
-  const parsing = pipeline(openBytes(path, gzip), parser);
-  // Whichever error comes first also reaches the loop below, which throws it.
-  parsing.catch(() => {});
-  let columns: Columns | null = null;
-  let price = -1;
-  let invoice = -1;
-  for await (const record of parser) {
-    const cells = record as string[];
-    if (columns === null) {
-      columns = findColumns(cells);
-      const names = cells.map((name) => name.trim().toLowerCase());
-      price = names.indexOf("unitprice");
-      invoice = names.indexOf("invoiceno");
-      continue;
+/** CSV, NDJSON and Parquet, by the readers every command shares. */
+async function* tableRows(path: string, format: InteractionFormat): AsyncGenerator<RawInteraction> {
+  const table = await readTable(path, format === "ndjson" || format === "parquet" ? format : "csv");
+  const columns = findColumns(table.columns);
+  const names = table.columns.map((name) => name.trim().toLowerCase());
+  const price = names.indexOf("unitprice");
+  const invoice = names.indexOf("invoiceno");
+  for await (const batch of table.batches) {
+    for (const { cells } of batch) {
+      const row = fromCells((index) => cells[index] ?? "", columns);
+      const refuse =
+        format === "online-retail" ? retailRefusal(row, asText(cells[invoice]), asNumber(cells[price])) : null;
+      yield refuse === null ? row : { ...row, refuse };
     }
-    const row = fromCells((index) => cells[index] ?? "", columns);
-    const refuse = retail ? retailRefusal(row, cells[invoice] ?? "", Number(cells[price] ?? "")) : null;
-    yield refuse === null ? row : { ...row, refuse };
   }
-  await parsing;
 }
 
 /**
@@ -189,16 +140,4 @@ function retailRefusal(row: RawInteraction, invoice: string, price: number): str
   if (!/^\d{5}/.test(row.item)) return "not a product";
   if (!(row.value !== undefined && row.value > 0)) return "quantity not above 0";
   return price > 0 ? null : "price not above 0";
-}
-
-async function* parquetRows(path: string, gzip: boolean): AsyncGenerator<RawInteraction> {
-  const raw = await readFile(path);
-  const bytes = gzip ? gunzipSync(raw, { maxOutputLength: MAX_WHOLE_FILE_BYTES }) : raw;
-  if (bytes.length > MAX_WHOLE_FILE_BYTES) throw new InteractionError("Parquet above 1 GiB: split the file");
-  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-  const objects = await parquetReadObjects({ file, compressors });
-  const keys = Object.keys(objects[0] ?? {});
-  if (objects.length === 0) return;
-  const columns = findColumns(keys);
-  for (const object of objects) yield fromCells((index) => object[keys[index] ?? ""], columns);
 }

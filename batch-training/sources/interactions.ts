@@ -1,5 +1,6 @@
 import { detectFormat, InteractionError, type InteractionFormat } from "./interaction-format.ts";
 import { firstLine, type RawInteraction, readRows } from "./interaction-rows.ts";
+import { TableError } from "./table.ts";
 import { RowIndex } from "./row-index.ts";
 
 /**
@@ -150,6 +151,7 @@ export async function readInteractions(path: string, options: ReadOptions = {}):
     if (reading.interactions.user.length === 0) throw new InteractionError(emptyReason(reading));
     return reading;
   } catch (error) {
+    if (error instanceof TableError) throw new InteractionError(error.message);
     throw new InteractionError(`${path}: ${explain(error)}`);
   }
 }
@@ -168,6 +170,5 @@ function explain(error: unknown): string {
   if (code === "EISDIR") return "it is a folder";
   if (code === "Z_BUF_ERROR") return "the gzip stream is cut short: copy the file again";
   if (code?.startsWith("Z_")) return `broken gzip stream (${message}): copy the file again`;
-  if (code?.startsWith("CSV_")) return `broken CSV: ${message}`;
   return error instanceof Error ? message : String(error);
 }

@@ -1,6 +1,6 @@
 import type { Interactions } from "../../batch-training/sources/interactions.ts";
 import { type TrainingLog, trainingLog } from "../../batch-training/train/recommenders/training-log.ts";
-import { seededRandom } from "../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../models/stats/random.ts";
 
 /** Rows `[user, item, time, value]`; time and value may be left out. */
 export type Row = readonly [user: number, item: number, time?: number, value?: number];
@@ -27,12 +27,12 @@ export function tasteRows(options: { users: number; items: number; perUser: numb
   const groups = 4;
   const rows: Row[] = [];
   for (let user = 0; user < options.users; user++) {
-    const taste = random.integer(groups);
+    const taste = Math.floor(groups * random());
     for (let event = 0; event < options.perUser; event++) {
-      const group = random.next() < 0.8 ? taste : random.integer(groups);
+      const group = random() < 0.8 ? taste : Math.floor(groups * random());
       const size = Math.floor(options.items / groups);
-      const item = group * size + Math.floor(size * random.next() ** 2);
-      rows.push([user, item, 1_000 * event + user, 1 + random.integer(5)]);
+      const item = group * size + Math.floor(size * random() ** 2);
+      rows.push([user, item, 1_000 * event + user, 1 + Math.floor(5 * random())]);
     }
   }
   return rows;

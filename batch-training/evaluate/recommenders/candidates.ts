@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
-import { seededRandom } from "../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../models/stats/random.ts";
+import { drawInteger } from "../../../models/stats/random-draws.ts";
 import { InteractionError } from "../../sources/interaction-format.ts";
 import type { Interactions, Vocabulary } from "../../sources/interactions.ts";
 
@@ -70,7 +71,7 @@ export function drawNegatives(
     const chosen = new Set<number>();
     const wanted = Math.min(options.count, options.items - own.size);
     while (chosen.size < wanted) {
-      const item = random.integer(options.items);
+      const item = drawInteger(random, options.items);
       if (!own.has(item)) chosen.add(item);
     }
     drawn.set(user, [...chosen]);

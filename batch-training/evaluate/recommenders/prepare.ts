@@ -1,4 +1,5 @@
-import { seededRandom, shuffle } from "../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../models/stats/random.ts";
+import { shuffle } from "../../../models/stats/random-draws.ts";
 import type { InteractionFormat } from "../../sources/interaction-format.ts";
 import {
   type InteractionReading,

@@ -1,4 +1,4 @@
-import { bootstrapMeans, type Interval } from "../../../models/stats/bootstrap.ts";
+import { bootstrap, type Interval } from "../../../models/stats/bootstrap.ts";
 import {
   catalogueCoverage,
   exposureGini,
@@ -8,7 +8,7 @@ import {
   novelty,
   popularityLift,
 } from "../../../models/stats/recommendation-metrics.ts";
-import { seededRandom } from "../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../models/stats/random.ts";
 import type { SparseMatrix } from "../../train/recommenders/sparse-matrix.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import type { Case } from "./cases.ts";
@@ -52,8 +52,8 @@ export interface ModelQuality {
   readonly popularityLift: number;
 }
 
-/** Resamples of the bootstrap: ends of a 95 % interval then move by about a tenth of its width between seeds. */
-const RESAMPLES = 1_000;
+/** Replicates of the bootstrap, users or sessions drawn whole. */
+const REPLICATES = 500;
 
 /** Collects the lists one model gave, case by case. */
 export class QualityTable {
@@ -112,7 +112,7 @@ export class QualityTable {
       profile += meanPopularity(known, knownBy, users);
       profiles++;
     }
-    const shown = overall.metrics.get("popularity")?.mean ?? 0;
+    const shown = overall.metrics.get("popularity")?.value ?? 0;
     return {
       overall,
       byHistory: HISTORY_SLICES.map(([low, high]) => {
@@ -130,18 +130,20 @@ export class QualityTable {
 
   #slice(name: string, members: Int32Array, seed: number): SliceQuality {
     const dense = new Map<number, number>();
-    const cluster = members.map((index) => {
+    const units = Uint32Array.from(members, (index) => {
       const id = this.#cases[index]?.cluster ?? 0;
       const known = dense.get(id) ?? dense.size;
       dense.set(id, known);
       return known;
     });
     const columns = this.#columns.map((column) => Float64Array.from(members, (index) => column[index] ?? 0));
-    const intervals = bootstrapMeans(columns, cluster, {
-      random: seededRandom(seed),
-      resamples: RESAMPLES,
+    const options = {
+      replicates: REPLICATES,
       level: 0.95,
-    });
+      random: seededRandom(seed),
+      units: { of: units, count: dense.size },
+    };
+    const intervals = bootstrap(members.length, options, (weights) => weightedMeans(columns, weights));
     const metrics = new Map<CaseMetric, Interval>();
     for (const [column, metric] of CASE_METRICS.entries()) {
       const interval = intervals[column];
@@ -149,6 +151,17 @@ export class QualityTable {
     }
     return { name, cases: members.length, metrics };
   }
+}
+
+function weightedMeans(columns: readonly Float64Array[], weights: Uint16Array | null): number[] {
+  if (weights === null) return columns.map((column) => column.reduce((sum, x) => sum + x, 0) / column.length);
+  let total = 0;
+  for (const weight of weights) total += weight;
+  return columns.map((column) => {
+    let sum = 0;
+    for (let row = 0; row < weights.length; row++) sum += (weights[row] ?? 0) * (column[row] ?? 0);
+    return sum / total;
+  });
 }
 
 /** Cosine of two items over the users they share; remembered, because popular items meet in many lists. */

@@ -43,7 +43,7 @@ function rowsOf(evaluation: Evaluation, k: number): ReportRow[] {
       if (interval === undefined) continue;
       rows.push({
         id: `${name}/${metric}@${k}${suffix}`,
-        value: interval.mean,
+        value: interval.value,
         ...UNITS[metric],
         low: interval.low,
         high: interval.high,
@@ -82,7 +82,7 @@ export function describeEvaluation(evaluations: readonly Evaluation[], k: number
     ],
   ];
   for (const { name, quality, ...rest } of evaluations) {
-    const figure = (metric: CaseMetric): number => quality.overall.metrics.get(metric)?.mean ?? Number.NaN;
+    const figure = (metric: CaseMetric): number => quality.overall.metrics.get(metric)?.value ?? Number.NaN;
     const ndcg = quality.overall.metrics.get("ndcg");
     lines.push([
       name,
@@ -106,7 +106,7 @@ function historyTable(evaluations: readonly Evaluation[], k: number): string[][]
     [`ndcg@${k} by history`, ...slices.map((slice) => `${slice.name} (${slice.cases})`)],
     ...evaluations.map(({ name, quality }) => [
       name,
-      ...quality.byHistory.map((slice) => (slice.metrics.get("ndcg")?.mean ?? Number.NaN).toFixed(4)),
+      ...quality.byHistory.map((slice) => (slice.metrics.get("ndcg")?.value ?? Number.NaN).toFixed(4)),
     ]),
   ];
 }

@@ -1,4 +1,5 @@
-import { type SeededRandom, seededRandom, shuffle } from "../../../models/stats/seeded-random.ts";
+import { type Random, seededRandom } from "../../../models/stats/random.ts";
+import { shuffle } from "../../../models/stats/random-draws.ts";
 import type { Interactions } from "../../sources/interactions.ts";
 import { eventOrder } from "../../train/recommenders/training-log.ts";
 
@@ -80,7 +81,7 @@ export function splitRows(log: Interactions, rows: Int32Array, rule: Exclude<Spl
   return { train: Int32Array.from(train), test: Int32Array.from(test) };
 }
 
-function shuffled(rows: Int32Array, random: SeededRandom): Int32Array {
+function shuffled(rows: Int32Array, random: Random): Int32Array {
   const copy = rows.slice();
   shuffle(copy, random);
   return copy;

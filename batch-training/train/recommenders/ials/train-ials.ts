@@ -1,4 +1,5 @@
-import { seededRandom } from "../../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../../models/stats/random.ts";
+import { drawNormal } from "../../../../models/stats/random-draws.ts";
 import { type SparseMatrix, transpose } from "../sparse-matrix.ts";
 import { inlineTeam, type Team, threadTeam } from "../worker-team.ts";
 import { type ExecutorInput, ialsExecutor, type IalsTask } from "./executor.ts";
@@ -83,7 +84,7 @@ export class IalsRun {
     const random = seededRandom(context.seed);
     const deviation = INITIAL_DEVIATION / Math.sqrt(d);
     const items = this.#floats(layout.factors[1], rows[1] * d);
-    for (let i = 0; i < items.length; i++) items[i] = random.normal() * deviation;
+    for (let i = 0; i < items.length; i++) items[i] = drawNormal(random) * deviation;
     this.#chunks = [chunks(sides[0], 0, threads), chunks(sides[1], 1, threads)];
     const counter = new Int32Array(new SharedArrayBuffer(4));
     const input: ExecutorInput = { module: compileKernel(), memory, layout, counter };

@@ -147,20 +147,18 @@ describe("files that cannot be read", () => {
     expect(await failure(file("all-bad.csv", "user,item,time\nu,a,soon\n"))).toMatch(
       /none of its 1 rows is usable: unreadable time \(1\)/,
     );
-    expect(await failure(file("half.ndjson", '{"user":"u","item":"a"}\n{"user":'))).toMatch(
-      /line 2 is not a JSON object/,
-    );
-    expect(await failure(file("quote.csv", 'user,item,time\n"u,a,1\n'))).toMatch(/broken CSV/);
+    expect(await failure(file("half.ndjson", '{"user":"u","item":"a"}\n{"user":'))).toMatch(/line 2/);
+    expect(await failure(file("quote.csv", 'user,item,time\n"u,a,1\n'))).toMatch(/quote|cells/);
   });
 
   it("tell a gzip stream cut short from a broken one", async () => {
     const whole = gzipSync(Array.from({ length: 3_000 }, (_, i) => `u${i},i${i * 7},${i}`).join("\n"));
     const head = gzipSync("user,item,time\n");
     const both = Buffer.concat([head, whole]);
-    expect(await failure(file("short.csv.gz", both.subarray(0, both.length - 20)))).toMatch(/cut short/);
+    expect(await failure(file("short.csv.gz", both.subarray(0, both.length - 20)))).toMatch(/ends too early/);
     const broken = Buffer.from(both);
     broken.fill(0, head.length + 200, head.length + 400);
-    expect(await failure(file("broken.csv.gz", broken))).toMatch(/broken gzip stream/);
+    expect(await failure(file("broken.csv.gz", broken))).toMatch(/gzip stream/);
   });
 
   it("tell Parquet cut short", async () => {

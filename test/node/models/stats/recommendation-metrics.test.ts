@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bootstrapMeans, quantile } from "../../../../models/stats/bootstrap.ts";
 import {
   catalogueCoverage,
   exposureGini,
@@ -11,7 +10,8 @@ import {
   novelty,
   popularityLift,
 } from "../../../../models/stats/recommendation-metrics.ts";
-import { seededRandom, shuffle } from "../../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../../models/stats/random.ts";
+import { drawNormal, shuffle } from "../../../../models/stats/random-draws.ts";
 
 const ranked = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
 const relevantItems = new Set([11, 14, 15, 18]);
@@ -69,7 +69,8 @@ describe("quality of one list", () => {
           for (const figure of before) expect(figure).toBeGreaterThanOrEqual(0);
           for (const figure of before) expect(figure).toBeLessThanOrEqual(1 + 1e-12);
           const place = at % (list.length - 1);
-          const [upper = -1, lower = -1] = [list[place], list[place + 1]];
+          const upper = list[place] ?? -1;
+          const lower = list[place + 1] ?? -1;
           fc.pre(!wanted.has(upper) && wanted.has(lower));
           const after = quality(list.with(place, lower).with(place + 1, upper));
           for (const [i, figure] of after.entries()) expect(figure).toBeGreaterThanOrEqual((before[i] ?? 0) - 1e-12);
@@ -115,69 +116,17 @@ describe("quality over lists", () => {
   });
 });
 
-describe("the bootstrap", () => {
-  it("has numpy 2.4.6's quantiles", () => {
-    const sorted = [1, 2, 4, 8, 16];
-    expect([0.025, 0.3, 0.975].map((q) => Number(quantile(sorted, q).toFixed(9)))).toEqual([1.1, 2.4, 15.2]);
-  });
-
-  it("has intervals as wide as the normal approximation for independent rows", () => {
-    const random = seededRandom(3);
-    const n = 400;
-    const column = Float64Array.from({ length: n }, () => random.normal());
-    const [interval] = bootstrapMeans(
-      [column],
-      Int32Array.from({ length: n }, (_, i) => i),
-      {
-        random: seededRandom(1),
-        resamples: 2000,
-        level: 0.95,
-      },
-    );
-    const mean = column.reduce((a, b) => a + b, 0) / n;
-    const deviation = Math.sqrt(column.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n);
-    expect(interval?.mean).toBeCloseTo(mean, 12);
-    const width = (interval?.high ?? 0) - (interval?.low ?? 0);
-    expect(width / ((2 * 1.96 * deviation) / Math.sqrt(n))).toBeCloseTo(1, 1);
-  });
-
-  it("widens when the rows of a cluster move together", () => {
-    const column = Float64Array.from({ length: 400 }, (_, i) => Math.floor(i / 20) % 2);
-    const width = (cluster: Int32Array): number => {
-      const [interval] = bootstrapMeans([column], cluster, { random: seededRandom(1), resamples: 500, level: 0.95 });
-      return (interval?.high ?? 0) - (interval?.low ?? 0);
-    };
-    const alone = width(Int32Array.from({ length: 400 }, (_, i) => i));
-    const together = width(Int32Array.from({ length: 400 }, (_, i) => Math.floor(i / 20)));
-    expect(together).toBeGreaterThan(3 * alone);
-  });
-});
-
-describe("the seeded generator", () => {
-  it("repeats itself for a seed and differs between seeds", () => {
-    const draw = (seed: number): number[] => {
-      const random = seededRandom(seed);
-      return Array.from({ length: 5 }, () => random.next());
-    };
-    expect(draw(7)).toEqual(draw(7));
-    expect(draw(7)).not.toEqual(draw(8));
-  });
-
-  it("is uniform by a chi-square test with 99 degrees of freedom, and standard normal in mean and variance", () => {
+describe("draws", () => {
+  it("are standard normal in mean, variance and fourth moment", () => {
     const random = seededRandom(11);
-    const counts = new Float64Array(100);
-    for (let i = 0; i < 100_000; i++) {
-      const cell = random.integer(100);
-      counts[cell] = (counts[cell] ?? 0) + 1;
-    }
-    // 99.9 % of chi-square(99) lies below 148.2.
-    expect(counts.reduce((sum, c) => sum + (c - 1000) ** 2 / 1000, 0)).toBeLessThan(148.2);
-    const normals = Array.from({ length: 20_000 }, () => random.normal());
-    expect(normals.reduce((a, b) => a + b, 0) / normals.length).toBeCloseTo(0, 1);
-    expect(normals.reduce((a, b) => a + b * b, 0) / normals.length).toBeCloseTo(1, 1);
+    const draws = Array.from({ length: 40_000 }, () => drawNormal(random));
+    const moment = (power: number): number => draws.reduce((sum, x) => sum + x ** power, 0) / draws.length;
+    expect(moment(1)).toBeCloseTo(0, 1);
+    expect(moment(2)).toBeCloseTo(1, 1);
+    expect(moment(4) / 3).toBeCloseTo(1, 1);
   });
 
-  it("shuffles to a permutation", () => {
+  it("shuffle to a permutation", () => {
     const values = Int32Array.from({ length: 50 }, (_, i) => i);
     shuffle(values, seededRandom(1));
     expect(values.toSorted()).toEqual(Int32Array.from({ length: 50 }, (_, i) => i));

@@ -23,7 +23,7 @@ import {
 } from "../../../../../batch-training/train/recommenders/sparse-matrix.ts";
 import { solveFoldIn } from "../../../../../models/recommend/fold-in.ts";
 import type { ServedEmbeddings } from "../../../../../models/recommend/served-recommender.ts";
-import { seededRandom } from "../../../../../models/stats/seeded-random.ts";
+import { seededRandom } from "../../../../../models/stats/random.ts";
 import { logOf, tasteRows } from "../../../../support/interaction-logs.ts";
 
 /** Six item vectors of width 8 and the solution for items 0, 2, 5 with weights 1, 2, 0.5 by numpy 2.4.6's linalg.solve. */
@@ -194,15 +194,15 @@ describe("inverting a symmetric matrix", () => {
     const random = seededRandom(n);
     const a = new Float32Array(n * n);
     for (let i = 0; i < n; i++) {
-      for (let j = 0; j < i; j++) a[i * n + j] = a[j * n + i] = random.next() < 0.1 ? random.next() : 0;
-      a[i * n + i] = 0.1 * n + random.next();
+      for (let j = 0; j < i; j++) a[i * n + j] = a[j * n + i] = random() < 0.1 ? random() : 0;
+      a[i * n + i] = 0.1 * n + random();
     }
     const inverse = a.slice();
     await invertSymmetric(inverse, n, 1);
     let worst = 0;
     for (let sample = 0; sample < 40; sample++) {
-      const i = random.integer(n);
-      const j = sample % 2 === 0 ? i : random.integer(n);
+      const i = Math.floor(n * random());
+      const j = sample % 2 === 0 ? i : Math.floor(n * random());
       let sum = 0;
       for (let k = 0; k < n; k++) sum += (a[i * n + k] ?? 0) * (inverse[k * n + j] ?? 0);
       worst = Math.max(worst, Math.abs(sum - (i === j ? 1 : 0)));
