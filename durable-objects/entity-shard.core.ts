@@ -4,6 +4,7 @@ import { addEntityFact } from "../models/features/entity-state.ts";
 import { type BatchedFact, entityTypeOf, type FactBatch, readFactBatch } from "../models/features/fact-batch.ts";
 import type { FactOutcome } from "../models/features/group-state.ts";
 import { virtualShardOf } from "../models/sharding/virtual-shards.ts";
+import { dropElsewhere, exportPage, importPage, type TransferCursor, type TransferPage } from "./entity-transfer.ts";
 import { type ShardEntity, ShardEntityCache } from "./shard-entity-cache.ts";
 import { applyMigrations, type ObjectMigration } from "./migrations.ts";
 
@@ -91,7 +92,7 @@ export class EntityShardCore {
     this.#cache = new ShardEntityCache();
     applyMigrations(storage, ENTITY_SHARD_MIGRATIONS);
     this.#version = this.#counter("version");
-    this.#lastId = storage.sql.exec<{ id: number | null }>("SELECT MAX(id) AS id FROM entities").one().id ?? 0;
+    this.#lastId = this.#highestId();
   }
 
   claim(claims: readonly EventClaim[], now: number): ClaimOutcome[] {
@@ -151,6 +152,35 @@ export class EntityShardCore {
   /** The states before the batch, as `read` answers them, and the batch applied. */
   attempt(batch: FactBatch, known: readonly number[]): AttemptAnswer {
     return { ...this.read(batch.entities, known), ...this.apply(batch) };
+  }
+
+  exportPage(cursor: TransferCursor): TransferPage {
+    return exportPage(this.#storage.sql, cursor);
+  }
+
+  importPage(page: Pick<TransferPage, "entities" | "events">): void {
+    this.#transaction(() => {
+      const highest = importPage(this.#storage.sql, this.#catalog, page, () => ++this.#version);
+      this.#version = Math.max(this.#version, highest);
+      this.#setCounter("version", this.#version);
+    });
+    this.#forget();
+  }
+
+  dropElsewhere(place: { readonly index: number; readonly objects: number }): number {
+    const dropped = this.#transaction(() => dropElsewhere(this.#storage.sql, place));
+    this.#forget();
+    return dropped;
+  }
+
+  /** After rows were changed behind the memory's back. */
+  #forget(): void {
+    this.#cache.clear();
+    this.#lastId = this.#highestId();
+  }
+
+  #highestId(): number {
+    return this.#storage.sql.exec<{ id: number | null }>("SELECT MAX(id) AS id FROM entities").one().id ?? 0;
   }
 
   /** Removes a bounded number of expired identities and entities. Returns whether there may be more to do at once. */

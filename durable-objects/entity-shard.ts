@@ -10,6 +10,7 @@ import {
   EntityShardCore,
   type EventClaim,
 } from "./entity-shard.core.ts";
+import type { TransferCursor, TransferPage } from "./entity-transfer.ts";
 
 /** Time between sweeps while there is more to remove, and when there is not. */
 const BUSY_SWEEP_MS = 1_000;
@@ -54,6 +55,19 @@ export class EntityShard extends DurableObject {
 
   async attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer> {
     return this.#core.attempt(batch, known);
+  }
+
+  async exportPage(cursor: TransferCursor): Promise<TransferPage> {
+    return this.#core.exportPage(cursor);
+  }
+
+  async importPage(page: Pick<TransferPage, "entities" | "events">): Promise<void> {
+    await this.#armAlarm();
+    this.#core.importPage(page);
+  }
+
+  async dropElsewhere(place: { index: number; objects: number }): Promise<number> {
+    return this.#core.dropElsewhere(place);
   }
 
   override async alarm(): Promise<void> {

@@ -9,6 +9,7 @@ import { contentHash, eventIdentity } from "../../models/features/hash.ts";
 import type { EntityShardPlaces } from "../adapters/entity-shards.ts";
 import type { EntityCache } from "./entity-cache.ts";
 import { applyToCopies, OutgoingFacts } from "./entity-copies.ts";
+import { type Replicas, routedFact } from "./replicas.ts";
 
 /** An event that is older than this and not known is refused: its identity may have been forgotten. See the shard's own limit. */
 const MAX_UNKNOWN_AGE_MS = 35 * 86_400_000;
@@ -18,6 +19,7 @@ export interface ApplyDeps {
   readonly cache: EntityCache;
   readonly catalog: Catalog;
   readonly now: () => number;
+  readonly replicas: Replicas;
 }
 
 /**
@@ -34,7 +36,8 @@ export async function applyEvents(
   const claims = claimsOf(events, deps.now());
   const outgoing = new Map<string, OutgoingFacts>();
   for (const [index, event] of events.entries()) {
-    for (const fact of deps.catalog.factsOf(event)) {
+    for (const whole of deps.catalog.factsOf(event)) {
+      const fact = routedFact(whole, deps.replicas);
       const object = deps.places.nameOf(tenant, entityName(fact.entity));
       const target = outgoing.get(object) ?? new OutgoingFacts();
       outgoing.set(object, target);

@@ -18,10 +18,13 @@ import { applyEvents } from "./apply-events.ts";
 import { answeredBy } from "./deadline.ts";
 import type { CachedEntity } from "./entity-cache.ts";
 import { applyToCopies, OutgoingFacts } from "./entity-copies.ts";
+import { mergedEntity, partsOf, type Replicas, routedFact } from "./replicas.ts";
 import { entitiesOf, type ReadDeps, readEntities } from "./read-entities.ts";
 
 export interface FeatureStoreDeps extends ReadDeps {
   readonly service: (name: string) => CompiledService | undefined;
+  /** Parts that hot entities are kept in; 1 for all others. */
+  readonly replicas: Replicas;
   /** Keeps a call alive that nobody waits for any more. */
   readonly background: (promise: Promise<unknown>) => void;
 }
@@ -87,10 +90,10 @@ export class ShardFeatureStore implements FeatureStore {
   async explain(request: VectorRequest, feature: string, deadlineMs: number): Promise<FeatureExplanation | null> {
     const prepared = this.#prepare(request);
     const found = new Map<string, CachedEntity>();
-    const names = prepared.names.filter((name) => name !== null);
+    const names = this.#partNames(prepared);
     const reading = readEntities(this.#deps, request.tenant, names, { maxAgeMs: 0, found });
     await answeredBy(reading, deadlineMs, this.#deps.background);
-    const states = prepared.names.map((name) => (name === null ? undefined : found.get(name)?.state));
+    const states = prepared.names.map((name) => this.#merged(name, (part) => found.get(part))?.state);
     return explainFeatureValue(prepared.service, states, prepared.context, feature);
   }
 
@@ -98,7 +101,7 @@ export class ShardFeatureStore implements FeatureStore {
     const prepared = this.#prepareOrder(request);
     const known: Known[] = [];
     for (const name of prepared.names) {
-      const cached = name === null ? undefined : this.#deps.cache.get(request.tenant, name);
+      const cached = this.#merged(name, (part) => this.#deps.cache.get(request.tenant, part));
       if (name !== null && !cached) return null;
       known.push(cached);
     }
@@ -119,7 +122,7 @@ export class ShardFeatureStore implements FeatureStore {
     await answeredBy(round, deadlineMs, this.#deps.background);
     const degraded = new Set<DegradedFlag>();
     const known = prepared.names.map((name) =>
-      name === null ? undefined : (before.get(name) ?? this.#fallBack(request.tenant, name, degraded)),
+      this.#merged(name, (part) => before.get(part) ?? this.#fallBack(request.tenant, part, degraded)),
     );
     const peeked = this.#peeked.get(request);
     const versions = versionsOf(known);
@@ -153,7 +156,7 @@ export class ShardFeatureStore implements FeatureStore {
   ): Promise<FeatureVector[]> {
     const found = new Map<string, Map<string, CachedEntity>>();
     const reads = [...Map.groupBy(prepared, ({ tenant }) => tenant)].map(async ([tenant, members]) => {
-      const names = new Set(members.flatMap((member) => member.names.filter((name) => name !== null)));
+      const names = new Set(members.flatMap((member) => this.#partNames(member)));
       const ofTenant = new Map<string, CachedEntity>();
       found.set(tenant, ofTenant);
       await readEntities(this.#deps, tenant, [...names], { maxAgeMs: options.maxAgeMs, found: ofTenant });
@@ -162,10 +165,21 @@ export class ShardFeatureStore implements FeatureStore {
     return prepared.map((one) => {
       const degraded = new Set<DegradedFlag>();
       const known = one.names.map((name) =>
-        name === null ? undefined : (found.get(one.tenant)?.get(name) ?? this.#fallBack(one.tenant, name, degraded)),
+        this.#merged(name, (part) => found.get(one.tenant)?.get(part) ?? this.#fallBack(one.tenant, part, degraded)),
       );
       return vectorOf(one, known, degraded);
     });
+  }
+
+  #partNames({ names }: Pick<Prepared, "names">): string[] {
+    return names.flatMap((name) => (name === null ? [] : partsOf(name, this.#deps.replicas)));
+  }
+
+  /** The state of an entity from those of its parts; undefined where the request has none or a part is unknown. */
+  #merged(name: string | null, partOf: (name: string) => Known): Known {
+    if (name === null) return undefined;
+    const parts = partsOf(name, this.#deps.replicas).map(partOf);
+    return mergedEntity(parts, name, this.#deps.catalog);
   }
 
   /** What to use for an entity that no shard answered for in time. */
@@ -195,8 +209,11 @@ export class ShardFeatureStore implements FeatureStore {
       calls.set(object, call);
       return call;
     };
-    for (const name of names) if (name !== null) callFor(name).touch(name);
-    for (const fact of facts) callFor(entityName(fact.entity)).add(fact, now, 0);
+    for (const name of this.#partNames({ names })) callFor(name).touch(name);
+    for (const whole of facts) {
+      const fact = routedFact(whole, this.#deps.replicas);
+      callFor(entityName(fact.entity)).add(fact, now, 0);
+    }
     return calls;
   }
 

@@ -23,6 +23,7 @@ function createStore(env: BenchEnv, objects: number): ShardFeatureStore {
     cache: new EntityCache(),
     catalog: FEATURE_CATALOG,
     service: featureService,
+    replicas: () => 1,
     now: () => Date.now(),
     background: () => {},
     onCacheReads: (fromMemory, fromShard) => {

@@ -1,56 +1,16 @@
-import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { EntityShard } from "../../../durable-objects/entity-shard.ts";
-import { FEATURE_CATALOG, FRAUD_FEATURES, featureService } from "../../../models/catalog/feature-catalog.ts";
-import type { StoredEvent } from "../../../models/contract/events.ts";
-import type { FeatureVector, OrderFeatureRequest } from "../../../models/features/feature-store.ts";
+import { FRAUD_FEATURES } from "../../../models/catalog/feature-catalog.ts";
+import type { FeatureVector } from "../../../models/features/feature-store.ts";
 import {
   type EntityShardClient,
   type EntityShardPlaces,
   EntityShards,
 } from "../../../workers/adapters/entity-shards.ts";
-import { EntityCache } from "../../../workers/features/entity-cache.ts";
-import { ShardFeatureStore } from "../../../workers/features/shard-feature-store.ts";
-import { anOrder, aPaidOrder, aPlacedOrder, at, T0 } from "../../support/events.ts";
+import type { ShardFeatureStore } from "../../../workers/features/shard-feature-store.ts";
+import { anOrder, aPaidOrder, aPlacedOrder, at } from "../../support/events.ts";
+import { aStore, aTenant, DEADLINE_MS, namespace, request, stored } from "./a-store.ts";
 
-const namespace = (env as unknown as { ENTITY_SHARDS: DurableObjectNamespace<EntityShard> }).ENTITY_SHARDS;
 const HOUR_MS = 3_600_000;
-const DEADLINE_MS = 5_000;
-let tenants = 0;
-const aTenant = (): string => `t${++tenants}`;
-
-interface Reads {
-  fromMemory: number;
-  fromShard: number;
-}
-
-/** A store as one isolate has it: its own memory over shared shards. */
-function aStore(objects = 3, places: EntityShardPlaces = new EntityShards(namespace, objects)) {
-  const reads: Reads = { fromMemory: 0, fromShard: 0 };
-  const store = new ShardFeatureStore({
-    places,
-    cache: new EntityCache(),
-    catalog: FEATURE_CATALOG,
-    service: featureService,
-    now: () => T0,
-    background: () => {},
-    onCacheReads: (fromMemory, fromShard) => {
-      reads.fromMemory += fromMemory;
-      reads.fromShard += fromShard;
-    },
-  });
-  return { store, reads };
-}
-
-const stored = (tenant: string, event: object, ingestedAt = T0): StoredEvent =>
-  ({ ...event, tenant, ingestedAt }) as StoredEvent;
-
-const request = (tenant: string, order = anOrder()): OrderFeatureRequest => ({
-  tenant,
-  service: "fraud_orders_v1",
-  order,
-  asOf: Date.parse(order.placedAt),
-});
 
 const valueOf = ({ vector }: FeatureVector, name: string): number => vector[FRAUD_FEATURES.indexOf(name)] ?? Number.NaN;
 
@@ -209,7 +169,7 @@ describe("deciding on an order", () => {
         };
       },
     };
-    const { store } = aStore(1, slow);
+    const { store } = aStore(1, {}, slow);
     await store.attempt(request(tenant, anOrder({ orderId: "a" })), DEADLINE_MS);
     isSlow = true;
     const known = await store.attempt(request(tenant, anOrder({ orderId: "b" })), 1);

@@ -1,0 +1,163 @@
+import type { Catalog } from "../models/features/catalog.ts";
+import { decodeEntity, encodeEntity } from "../models/features/entity-state.ts";
+import { entityTypeOf } from "../models/features/fact-batch.ts";
+import { mergeEntities } from "../models/features/merge-states.ts";
+import { objectOf, virtualShardOf } from "../models/sharding/virtual-shards.ts";
+
+/** Rows per page of a transfer: an answer of large states stays below a megabyte or two. */
+export const TRANSFER_ROWS = 200;
+
+export interface TransferredEntity {
+  readonly name: string;
+  readonly version: number;
+  readonly ingestedAt: number;
+  readonly state: Uint8Array;
+  /** Facts in tiles: group, identity, time of coarsening. */
+  readonly coarsened: readonly (readonly number[])[];
+}
+
+export interface TransferredEvent {
+  readonly identity: string;
+  readonly content: string;
+  readonly at: number;
+  readonly settled: number;
+}
+
+/** What one object holds that another will, and where to go on; cursor null: that was all. */
+export interface TransferPage {
+  readonly entities: readonly TransferredEntity[];
+  readonly events: readonly TransferredEvent[];
+  readonly cursor: TransferCursor | null;
+}
+
+/** Rows behind these have not been looked at yet. */
+export interface TransferCursor {
+  readonly entity: number;
+  readonly event: string;
+}
+
+interface EntityRow extends Record<string, SqlStorageValue> {
+  id: number;
+  name: string;
+  version: number;
+  ingested_at: number;
+  state: ArrayBuffer;
+}
+
+/** The next page of rows; the caller sends each to the object that it hashes to. */
+export function exportPage(sql: SqlStorage, cursor: TransferCursor): TransferPage {
+  const rows = sql
+    .exec<EntityRow>(
+      "SELECT id, name, version, ingested_at, state FROM entities WHERE id > ? ORDER BY id LIMIT ?",
+      cursor.entity,
+      TRANSFER_ROWS,
+    )
+    .toArray();
+  const events = sql
+    .exec<{ identity: string; content: string; at: number; settled: number }>(
+      "SELECT identity, content, at, settled FROM events WHERE identity > ? ORDER BY identity LIMIT ?",
+      cursor.event,
+      TRANSFER_ROWS,
+    )
+    .toArray();
+  const isLast = rows.length < TRANSFER_ROWS && events.length < TRANSFER_ROWS;
+  return {
+    entities: rows.map((row) => ({
+      name: row.name,
+      version: row.version,
+      ingestedAt: row.ingested_at,
+      state: new Uint8Array(row.state),
+      coarsened: sql
+        .exec<{ feature_group: number; identity: number; at: number }>(
+          "SELECT feature_group, identity, at FROM coarsened WHERE entity = ?",
+          row.id,
+        )
+        .toArray()
+        .map((known) => [known.feature_group, known.identity, known.at]),
+    })),
+    events,
+    cursor: isLast
+      ? null
+      : { entity: rows.at(-1)?.id ?? cursor.entity, event: events.at(-1)?.identity ?? cursor.event },
+  };
+}
+
+/**
+ * Takes rows from another object. Repeatable: facts that both know count once, so a copy may be taken before and again after the
+ * objects' number changes. Returns the highest version seen, which the receiver's own must not fall behind.
+ */
+export function importPage(
+  sql: SqlStorage,
+  catalog: Catalog,
+  page: Pick<TransferPage, "entities" | "events">,
+  nextVersion: () => number,
+): number {
+  let highest = 0;
+  for (const entity of page.entities) {
+    highest = Math.max(highest, entity.version);
+    importEntity(sql, catalog, entity, nextVersion);
+  }
+  for (const { identity, content, at, settled } of page.events) {
+    sql.exec(
+      `INSERT INTO events (identity, content, at, settled) VALUES (?, ?, ?, ?)
+       ON CONFLICT (identity) DO UPDATE SET settled = MAX(settled, excluded.settled)`,
+      identity,
+      content,
+      at,
+      settled,
+    );
+  }
+  return highest;
+}
+
+function importEntity(sql: SqlStorage, catalog: Catalog, entity: TransferredEntity, nextVersion: () => number): void {
+  const { name } = entity;
+  const layouts = catalog.layouts(entityTypeOf(name));
+  const known = sql
+    .exec<EntityRow>("SELECT id, name, version, ingested_at, state FROM entities WHERE name = ?", name)
+    .toArray()[0];
+  let { state, version, ingestedAt } = entity;
+  if (known) {
+    const own = decodeEntity(new Uint8Array(known.state), layouts);
+    state = encodeEntity(mergeEntities(own, decodeEntity(entity.state, layouts), layouts, "copies"), layouts);
+    version = nextVersion();
+    ingestedAt = Math.max(known.ingested_at, ingestedAt);
+  }
+  sql.exec(
+    `INSERT INTO entities (name, virtual_shard, version, ingested_at, state) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET version = excluded.version, ingested_at = excluded.ingested_at, state = excluded.state`,
+    name,
+    virtualShardOf(name),
+    version,
+    ingestedAt,
+    state,
+  );
+  const { id } = sql.exec<{ id: number }>("SELECT id FROM entities WHERE name = ?", name).one();
+  for (const [group = 0, identity = 0, at = 0] of entity.coarsened) {
+    sql.exec(
+      "INSERT OR IGNORE INTO coarsened (entity, feature_group, identity, at) VALUES (?, ?, ?, ?)",
+      id,
+      group,
+      identity,
+      at,
+    );
+  }
+}
+
+/** Removes what another object holds once there are `objects` of them. Returns how many rows went. */
+export function dropElsewhere(sql: SqlStorage, place: { readonly index: number; readonly objects: number }): number {
+  let dropped = 0;
+  const isElsewhere = (key: string): boolean => objectOf(key, place.objects) !== place.index;
+  for (const { id, name } of sql.exec<{ id: number; name: string }>("SELECT id, name FROM entities").toArray()) {
+    if (!isElsewhere(name)) continue;
+    sql.exec("DELETE FROM coarsened WHERE entity = ?", id);
+    sql.exec("DELETE FROM entities WHERE id = ?", id);
+    dropped++;
+  }
+  for (const { identity } of sql.exec<{ identity: string }>("SELECT identity FROM events").toArray()) {
+    if (!isElsewhere(identity)) continue;
+    sql.exec("DELETE FROM events WHERE identity = ?", identity);
+    dropped++;
+  }
+  return dropped;
+}
