@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 export const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
@@ -20,16 +20,21 @@ const BUILD_TIMEOUT_MS = 120_000;
 
 /** Bundles both Workers as a deployment would, without deploying. */
 export async function buildWorkers(outputFolder: string): Promise<BuiltWorker[]> {
-  return await Promise.all(CONFIGS.map((config, index) => buildWorker(config, join(outputFolder, String(index)))));
+  return await Promise.all(CONFIGS.map((config, index) => buildWorker({ config }, join(outputFolder, String(index)))));
 }
 
-async function buildWorker(config: string, folder: string): Promise<BuiltWorker> {
+/** Bundles one Worker into a folder, which is emptied. `entry`: another main module under the same configuration. */
+export async function buildWorker(
+  { config, entry }: { readonly config: string; readonly entry?: string },
+  folder: string,
+): Promise<BuiltWorker> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const wrangler = join(PROJECT_ROOT, "node_modules/wrangler/bin/wrangler.js");
   const args = [
     wrangler,
     "deploy",
+    ...(entry === undefined ? [] : [join(PROJECT_ROOT, entry)]),
     "--dry-run",
     "--minify",
     "--outdir",
@@ -53,10 +58,12 @@ async function buildWorker(config: string, folder: string): Promise<BuiltWorker>
       { cause: error },
     );
   }
-  const modules: BuiltWorker["modules"][number][] = [{ type: "ESModule", path: "index.js" }];
+  // The bundle is named after its entry; the main module comes first.
+  const main = `${basename(entry ?? "index.ts", ".ts")}.js`;
+  const modules: BuiltWorker["modules"][number][] = [{ type: "ESModule", path: main }];
   for (const name of (await readdir(folder)).toSorted()) {
     if (name.endsWith(".wasm")) modules.push({ type: "CompiledWasm", path: name });
-    else if (name.endsWith(".js") && name !== "index.js") modules.push({ type: "ESModule", path: name });
+    else if (name.endsWith(".js") && name !== main) modules.push({ type: "ESModule", path: name });
   }
   return { config, folder, modules };
 }
