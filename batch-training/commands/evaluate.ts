@@ -2,7 +2,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { defineCommand } from "citty";
 import type { Report } from "../../models/contract/report.ts";
+import { evaluateFraud } from "../evaluate/evaluate-fraud.ts";
 import { evaluateTabular } from "../evaluate/evaluate-tabular.ts";
+import { fraudReport } from "../evaluate/fraud-report.ts";
 import { parseSplit, SplitError } from "../evaluate/split-rows.ts";
 import { tabularReport } from "../evaluate/tabular-report.ts";
 import { TableError } from "../sources/table.ts";
@@ -66,9 +68,47 @@ const tabular = strictCommand({
   },
 });
 
+const fraud = strictCommand({
+  meta: { name: "fraud", description: "The Fraud Detection Handbook's protocol on raw card transactions" },
+  args: {
+    transactions: { type: "string", description: "labelled transactions", valueHint: "FILE", required: true },
+    "train-start": { type: "string", description: "first training day", valueHint: "YYYY-MM-DD", required: true },
+    "train-days": { type: "string", default: "7", description: "days to train on", valueHint: "DAYS" },
+    "delay-days": { type: "string", default: "7", description: "days until a label is known", valueHint: "DAYS" },
+    "test-days": { type: "string", default: "7", description: "days to report", valueHint: "DAYS" },
+    windows: { type: "string", default: "1", description: "rolling windows, one test period apart", valueHint: "N" },
+    seed,
+    json,
+  },
+  run: async ({ args }) => {
+    const plan = {
+      trainStart: parseDay(args["train-start"]),
+      trainDays: parseCount("train-days", args["train-days"], 366),
+      delayDays: parseCount("delay-days", args["delay-days"], 366),
+      testDays: parseCount("test-days", args["test-days"], 366),
+    };
+    const windows = parseCount("windows", args.windows, 100);
+    const chosenSeed = parseSeed(args.seed);
+    const progress = (message: string): void => console.error(message);
+    const report = await asUserErrors(async () =>
+      fraudReport(await evaluateFraud({ transactions: args.transactions, plan, windows, seed: chosenSeed, progress }), {
+        transactions: args.transactions,
+        trainStart: args["train-start"],
+        trainDays: plan.trainDays,
+        delayDays: plan.delayDays,
+        testDays: plan.testDays,
+        windows,
+        seed: chosenSeed,
+      }),
+    );
+    printReport(report);
+    await writeReport(args.json, report);
+  },
+});
+
 export const evaluate = defineCommand({
   meta: { name: "evaluate", description: "Quality on outside data under a stated protocol" },
-  subCommands: { tabular, recs: async () => (await import("./evaluate-recs.ts")).evaluateRecs },
+  subCommands: { tabular, fraud, recs: async () => (await import("./evaluate-recs.ts")).evaluateRecs },
 });
 
 function splitList(text: string | undefined): string[] {
@@ -79,6 +119,18 @@ function parseSeed(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= 0xffffffff) return value;
   throw new UserError(`--seed ${text} is not a whole number 0..2^32 - 1`, 2);
+}
+
+function parseDay(text: string): number {
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(time)) throw new UserError(`--train-start ${text} is no day like 2018-07-11`, 2);
+  return time;
+}
+
+function parseCount(name: string, text: string, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new UserError(`--${name} ${text} is not a whole number 1..${most}`, 2);
 }
 
 async function readParameters(file: string): Promise<GbdtParametersInput> {

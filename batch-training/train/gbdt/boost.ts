@@ -1,6 +1,7 @@
 import { COMMAND, type Executor, OBJECTIVE_CODES } from "./executor.ts";
 import { type FixedPoint, TreeGrower } from "./grow-tree.ts";
 import { CHUNK_ROWS } from "./layout.ts";
+import { mix } from "./mix.ts";
 import type { GbdtParameters } from "./parameters.ts";
 import type { Team } from "./team.ts";
 import type { Tree } from "./tree.ts";
@@ -128,7 +129,7 @@ export class Booster {
       const threshold = Math.min(0xffffffff, Math.round(parameters.rowFraction * 2 ** 32));
       drawn = kernel.sampleRows(layout.rows, layout.trainRows, mix(mix(this.seed) ^ (round + 1)), threshold) >>> 0;
     }
-    const tree = this.grower.grow(drawn, all, fixed, 0);
+    const tree = this.grower.grow(drawn, all, fixed, 0, mix(mix(this.seed) ^ ~round));
     this.grower.addToDrawnRows(tree, 0);
     this.addToOtherRows(tree, drawn);
     return tree;
@@ -206,12 +207,4 @@ export class Booster {
 /** The least power of two >= x; 1 where x is 0. */
 function powerAbove(x: number): number {
   return x > 0 ? 2 ** Math.ceil(Math.log2(x)) : 1;
-}
-
-/** As `mix` of the kernel. */
-function mix(x: number): number {
-  let y = x >>> 0;
-  y = Math.imul(y ^ (y >>> 16), 0x85ebca6b);
-  y = Math.imul(y ^ (y >>> 13), 0xc2b2ae35);
-  return (y ^ (y >>> 16)) >>> 0;
 }

@@ -9,6 +9,7 @@ import {
   type Kernel,
 } from "./kernel.ts";
 import { CHUNK_ROWS, type Layout, RESULT_BYTES } from "./layout.ts";
+import { mix } from "./mix.ts";
 import { findCategorySplit } from "./find-category-split.ts";
 import type { GbdtParameters } from "./parameters.ts";
 import { ARGUMENTS } from "./team.ts";
@@ -218,11 +219,14 @@ export class Executor {
     const { layout, words } = this;
     const record = layout.search + 128 + child * 64;
     if (words[record / 4 + 11] !== 1) return;
+    const { nodeFeatureFraction } = this.parameters;
     const last = Math.min((block + 1) * BLOCK_FEATURES, layout.features);
     for (let f = block * BLOCK_FEATURES; f < last; f++) {
       const out = layout.results + (child * layout.features + f) * RESULT_BYTES;
       const cells = hist + (f % BLOCK_FEATURES) * FEATURE_BYTES;
-      if (words[layout.featureMask / 4 + f] !== 1) this.doubles[out / 8] = Number.NEGATIVE_INFINITY;
+      const drawn =
+        nodeFeatureFraction === 1 || mix((words[record / 4 + 12] ?? 0) ^ mix(f)) < nodeFeatureFraction * 2 ** 32;
+      if (words[layout.featureMask / 4 + f] !== 1 || !drawn) this.doubles[out / 8] = Number.NEGATIVE_INFINITY;
       else if (words[layout.categorical / 4 + f] === 1) this.searchCategories(f, cells, record, out);
       else this.searchThresholds(f, cells, record, out);
     }

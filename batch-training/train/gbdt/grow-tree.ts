@@ -10,6 +10,7 @@ import {
   type Split,
   writeTable,
 } from "./assemble-tree.ts";
+import { mix } from "./mix.ts";
 import { HistogramSlots } from "./histogram-slots.ts";
 import type { Tree } from "./tree.ts";
 
@@ -19,8 +20,11 @@ import type { Tree } from "./tree.ts";
  * because the sums are integers), and both are searched.
  */
 
-/** Below this many rows a phase is done by the coordinator alone: waking another thread costs more than it saves. */
-const ALONE_ROWS = 512;
+/**
+ * Below so many rows times blocks (about 80 µs of additions) a phase is done by the coordinator alone: waking another
+ * thread costs more than it saves, and on a busy machine waiting for one that lost its processor costs milliseconds.
+ */
+const ALONE_WORK = 16_384;
 /** Partitions of fewer rows than this are not split into chunks. */
 const CHUNKED_PARTITION_ROWS = 32_768;
 /** From this many rows on, threads share the rows of a node: merging their histograms is then a small part of the work. */
@@ -43,6 +47,7 @@ export class TreeGrower {
   private readonly groups: number;
   private fixed: FixedPoint = { gradientUnit: 1, hessianUnit: 1, countBit: 0 };
   private output = 0;
+  private seed = 0;
   private leaves: Leaf[] = [];
   private nodes: GrownNode[] = [];
 
@@ -57,9 +62,10 @@ export class TreeGrower {
 
   /**
    * @param drawn rows to learn from: the first `drawn` of `layout.rows`; `all` when they are every row in order
-   * @returns the tree and the spans of `layout.rows` with their leaf, for the scores
+   * @param seed of this tree's node-wise draws
    */
-  grow(drawn: number, all: boolean, fixed: FixedPoint, output: number): Tree {
+  grow(drawn: number, all: boolean, fixed: FixedPoint, output: number, seed: number): Tree {
+    this.seed = seed;
     this.fixed = fixed;
     this.output = output;
     this.nodes = [];
@@ -140,6 +146,8 @@ export class TreeGrower {
     doubles[at + 4] = leaf.high;
     words[at * 2 + 10] = this.bounded ? 1 : 0;
     words[at * 2 + 11] = this.mayGrow(leaf) ? 1 : 0;
+    // Which features a node may use depends on where it is in the tree, not on who searches it.
+    words[at * 2 + 12] = mix(this.seed ^ mix((leaf.parent + 1) * 2 + (leaf.onLeft ? 0 : 1)));
   }
 
   private mayGrow(leaf: Leaf): boolean {
@@ -292,7 +300,7 @@ export class TreeGrower {
       sibling ? sibling.slot + 1 : 0,
       this.groups,
     );
-    if (parts === 1) team.run(COMMAND.build, this.groups, leaf.count < ALONE_ROWS && layout.blocks <= 8);
+    if (parts === 1) team.run(COMMAND.build, this.groups, leaf.count * layout.blocks < ALONE_WORK);
     else {
       team.run(COMMAND.histogram, parts);
       team.run(COMMAND.find, this.groups);

@@ -36,6 +36,8 @@ export const gbdtParametersSchema = z.strictObject({
   rowFraction: z.number().positive().max(1).default(1),
   /** Share of features offered to each tree (at least one). */
   featureFraction: z.number().positive().max(1).default(1),
+  /** Share of those features searched in each node, drawn anew per node as in a random forest. */
+  nodeFeatureFraction: z.number().positive().max(1).default(1),
   /**
    * Logistic only. `balanced` weighs the rare class by the ratio of the classes, a number weighs class 1 by itself,
    * `none` leaves the rows alone. Weighted training shifts probabilities: calibrate.

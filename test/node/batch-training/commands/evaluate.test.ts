@@ -46,6 +46,38 @@ async function run(...argv: string[]): Promise<number> {
   return runCli(evaluate, ["tabular", ...argv]);
 }
 
+async function runFraud(...argv: string[]): Promise<number> {
+  errors = [];
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  vi.spyOn(console, "error").mockImplementation((line: string) => void errors.push(line));
+  return runCli(evaluate, ["fraud", ...argv]);
+}
+
+/** 40 days of 60 customers at 30 terminals; one terminal in ten is bad for a week, and large amounts are fraud. */
+function transactions(): string {
+  const random = new SeededRandom(9);
+  const lines = ["TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,TX_FRAUD,TX_FRAUD_SCENARIO"];
+  for (let i = 0; i < 4000; i++) {
+    const time = new Date(Date.UTC(2020, 0, 1) + Math.floor((i * 40 * 86_400) / 4000) * 1000);
+    const terminal = random.below(30);
+    const amount = 10 + random.next() * 100 + (random.next() < 0.02 ? 200 : 0);
+    const bad = amount > 200 || terminal % 10 === Math.floor(i / 700) % 10;
+    const fraud = bad && random.next() < 0.5 ? 1 : 0;
+    lines.push(
+      [
+        i,
+        time.toISOString().slice(0, 19).replace("T", " "),
+        random.below(60),
+        terminal,
+        amount.toFixed(2),
+        fraud,
+        0,
+      ].join(","),
+    );
+  }
+  return lines.join("\n");
+}
+
 const common = (file: string): string[] => ["--data", file, "--target", "bad", "--positive", "yes"];
 
 describe("edgewise evaluate tabular", () => {
@@ -95,5 +127,58 @@ describe("edgewise evaluate tabular", () => {
     writeFileSync(data, ["x,y,bad", ...rows].join("\n"));
     expect(await run(...common(data), "--split", "by-time:x:0.5")).toBe(1);
     expect(errors.join("\n")).toMatch(/training rows of later are of one class/);
+  });
+});
+
+describe("edgewise evaluate fraud", () => {
+  const window = ["--train-days", "5", "--delay-days", "5", "--test-days", "5"];
+
+  it("reports every window and the mean, for boosted trees and baselines", async () => {
+    const [data, json] = [join(folder, "cards.csv"), join(folder, "cards.json")];
+    writeFileSync(data, transactions());
+    const argv = ["--transactions", data, "--train-start", "2020-01-16", ...window, "--windows", "2", "--json", json];
+    expect(await runFraud(...argv)).toBe(0);
+    const report = Report.parse(JSON.parse(readFileSync(json, "utf8")));
+    const value = (id: string): number => report.rows.find((row) => row.id === id)?.value ?? Number.NaN;
+    expect(value("gbdt/roc_auc")).toBeGreaterThan(0.6);
+    expect(value("gbdt/roc_auc")).toBeCloseTo(
+      (value("gbdt/2020-01-16/roc_auc") + value("gbdt/2020-01-21/roc_auc")) / 2,
+      12,
+    );
+    expect(value("constant/roc_auc")).toBe(0.5);
+    expect(value("windows/2020-01-21/test_rows")).toBeGreaterThan(100);
+    expect(value("gbdt/card_precision_100")).toBeGreaterThan(0);
+    expect(String(report.parameters["features"])).not.toMatch(/device|SCENARIO/);
+  }, 120_000);
+
+  it("a window outside the file, a wrong row, a missing column and wrong arguments are refused with their place", async () => {
+    const data = join(folder, "cards.csv");
+    writeFileSync(data, transactions());
+    const refused = async (argv: string[], code: number, message: RegExp): Promise<void> => {
+      expect(await runFraud(...argv)).toBe(code);
+      expect(errors.join("\n")).toMatch(message);
+    };
+    const common = ["--transactions", data, ...window];
+    await refused(
+      [...common, "--train-start", "2020-02-01"],
+      1,
+      /the windows need 2020-02-01 to 2020-02-15, the file has 2020-01-01 to 2020-02-09/,
+    );
+    await refused([...common, "--train-start", "yesterday"], 2, /no day like/);
+    await refused([...common, "--train-start", "2020-01-16", "--windows", "0"], 2, /--windows 0/);
+    const wrong = join(folder, "wrong.csv");
+    writeFileSync(wrong, transactions().replace(/\n7,[^\n]*/, "\n7,2020-01-01 00:00:01,1,2,ten,0,0"));
+    await refused(
+      ["--transactions", wrong, ...window, "--train-start", "2020-01-16"],
+      1,
+      /line 9, column "TX_AMOUNT": "ten" is no amount/,
+    );
+    const short = join(folder, "short.csv");
+    writeFileSync(short, "TRANSACTION_ID,TX_DATETIME\n1,2020-01-01 00:00:00\n");
+    await refused(
+      ["--transactions", short, ...window, "--train-start", "2020-01-16"],
+      1,
+      /no column CUSTOMER_ID, TERMINAL_ID/,
+    );
   });
 });
