@@ -80,6 +80,17 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
+      {
+        // The built Workers in workerd, driven from Node as a user's machine drives them: real bundles, storage that stays.
+        test: {
+          name: "harness",
+          environment: "node",
+          include: ["test/harness/**/*.test.ts"],
+          globalSetup: ["test/harness/built-workers.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });

@@ -23,6 +23,12 @@ export class ModelRouting extends DurableObject {
     return record.epoch === 0 ? null : record;
   }
 
+  /** Every record that is kept, oldest first; the last one is in force. */
+  history(): RoutingRecord[] {
+    const { record, history } = this.#state();
+    return record.epoch === 0 ? [] : [...history, record];
+  }
+
   promote(version: string, by: string): RoutingAnswer {
     const before = this.#state();
     return this.#save(before, promote(before, version, { by, now: Date.now() }));

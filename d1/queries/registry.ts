@@ -106,6 +106,49 @@ export async function recordRouting(
   await db.batch([db.insert(routingHistory).values(history).onConflictDoNothing(), ...statements]);
 }
 
+/** Fills what is missing of a model's routing history and of the statuses that follow from it. `records`: all of one model, oldest first. */
+export async function restoreRouting(
+  db: DrizzleD1Database,
+  tenant: string,
+  records: readonly RoutingRecord[],
+): Promise<void> {
+  const current = records.at(-1);
+  if (!current) return;
+  const known = await db
+    .select({ epoch: routingHistory.epoch })
+    .from(routingHistory)
+    .where(and(eq(routingHistory.tenant, tenant), eq(routingHistory.name, current.model)));
+  const epochs = new Set(known.map((row) => row.epoch));
+  for (const [index, record] of records.entries()) {
+    if (epochs.has(record.epoch)) continue;
+    await recordRouting(db, { tenant, record, previous: records[index - 1]?.serving ?? null });
+  }
+  // Versions that were registered anew, while their history was still there.
+  for (const version of new Set(records.map((record) => record.serving)))
+    if (version !== null) await setStatus(db, { tenant, name: current.model, version }, statusIn(current, version));
+}
+
+function statusIn(current: RoutingRecord, version: string): VersionStatus {
+  return current.serving === version ? "serving" : "retired";
+}
+
+async function setStatus(
+  db: DrizzleD1Database,
+  key: { tenant: string; name: string; version: string },
+  status: VersionStatus,
+): Promise<void> {
+  await db
+    .update(modelVersions)
+    .set({ status })
+    .where(
+      and(
+        eq(modelVersions.tenant, key.tenant),
+        eq(modelVersions.name, key.name),
+        eq(modelVersions.version, key.version),
+      ),
+    );
+}
+
 export async function listModelRows(
   db: DrizzleD1Database,
   tenant: string,

@@ -18,6 +18,10 @@ export class ModelRoutingAdapter implements Routing, RoutingSource {
     return await modelRouting(this.#namespace, tenant, model).record();
   }
 
+  async history(tenant: string, model: string): Promise<RoutingRecord[]> {
+    return await modelRouting(this.#namespace, tenant, model).history();
+  }
+
   async promote(tenant: string, model: string, version: string, by: string): Promise<RoutingAnswer> {
     return await modelRouting(this.#namespace, tenant, model).promote(version, by);
   }

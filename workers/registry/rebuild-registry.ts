@@ -5,9 +5,9 @@ import type { ModelStore } from "../adapters/model-store.ts";
 export interface RebuildDeps {
   readonly store: ModelStore;
   readonly register: (tenant: string, manifest: Manifest, by: string) => Promise<void>;
-  /** The truth about what serves; null when nothing was promoted. */
-  readonly routing: (tenant: string, model: string) => Promise<RoutingRecord | null>;
-  readonly recordRouting: (tenant: string, record: RoutingRecord) => Promise<void>;
+  /** The truth about what serves and served, oldest first; empty when nothing was promoted. */
+  readonly routing: (tenant: string, model: string) => Promise<readonly RoutingRecord[]>;
+  readonly restoreRouting: (tenant: string, records: readonly RoutingRecord[]) => Promise<void>;
 }
 
 export interface RebuildReport {
@@ -36,8 +36,7 @@ export async function rebuildRegistry(deps: RebuildDeps, tenant: string, by: str
     versions++;
   }
   for (const name of names) {
-    const record = await deps.routing(tenant, name);
-    if (record) await deps.recordRouting(tenant, record);
+    await deps.restoreRouting(tenant, await deps.routing(tenant, name));
   }
   return { models: names.size, versions, refused };
 }

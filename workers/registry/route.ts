@@ -1,6 +1,12 @@
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Hono } from "hono";
-import { listModelRows, recordRouting, routingHistoryOf, versionsOf } from "../../d1/queries/registry.ts";
+import {
+  listModelRows,
+  recordRouting,
+  restoreRouting,
+  routingHistoryOf,
+  versionsOf,
+} from "../../d1/queries/registry.ts";
 import {
   getManifest,
   getModel,
@@ -26,6 +32,8 @@ import { rebuildRegistry } from "./rebuild-registry.ts";
 /** The routing record of each model: one writer, the truth about what serves. */
 export interface Routing {
   record(tenant: string, model: string): Promise<RoutingRecord | null>;
+  /** The records that the object keeps, oldest first; the last one is in force. */
+  history(tenant: string, model: string): Promise<RoutingRecord[]>;
   promote(tenant: string, model: string, version: string, by: string): Promise<RoutingAnswer>;
   rollBack(tenant: string, model: string, by: string): Promise<RoutingAnswer>;
   /** Writes the cold-start copy; what it fails to write is corrected by the next change and by revalidation. */
@@ -114,8 +122,8 @@ function mountPublishing(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: 
       {
         store: deps.store,
         register: deps.register,
-        routing: (tenant, model) => deps.routing.record(tenant, model),
-        recordRouting: (tenant, record) => recordRouting(deps.db, { tenant, record, previous: null }),
+        routing: (tenant, model) => deps.routing.history(tenant, model),
+        restoreRouting: (tenant, records) => restoreRouting(deps.db, tenant, records),
       },
       identity.tenant,
       identity.subject,
