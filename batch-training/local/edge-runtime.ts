@@ -61,6 +61,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 }
 
 function workerOptions(worker: BuiltWorker, bindings: Readonly<Record<string, string>>): object {
+  // Wrangler would warn about secrets that it does not see: they are handed to the Workers as bindings.
+  process.env["WRANGLER_LOG"] ??= "error";
   const config = unstable_readConfig({ config: join(PROJECT_ROOT, worker.config) });
   const { workerOptions: options } = unstable_getMiniflareWorkerOptions(config);
   return {

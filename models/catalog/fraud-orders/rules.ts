@@ -91,7 +91,7 @@ export const RULES_POLICY: FraudPolicy = { reviewAt: 0.1, declineAt: 0.5 };
 export interface RuleScore {
   readonly rawScore: number;
   readonly score: number;
-  /** The rules that fired, the weightiest first. */
+  /** The rules that fired, the weightiest first, then the base: together they are the raw score. */
   readonly reasons: ReasonCode[];
 }
 
@@ -102,7 +102,8 @@ export function scoreByRules(value: (feature: string) => number): RuleScore {
   const reasons = fired
     .toSorted((a, b) => b.weight - a.weight)
     .map((rule) => ({ code: rule.code, value: value(rule.feature), contribution: rule.weight, text: rule.text }));
-  return { rawScore, score: 1 / (1 + Math.exp(-rawScore)), reasons };
+  const base = { code: "base", value: null, contribution: RULES_BASE_LOG_ODDS, text: "Where every score starts" };
+  return { rawScore, score: 1 / (1 + Math.exp(-rawScore)), reasons: [...reasons, base] };
 }
 
 function fires(rule: FraudRule, value: number): boolean {
