@@ -19,6 +19,8 @@ export interface Kernels {
     sums: number,
     leaves: number,
   ): void;
+  linkFeatures(nodes: number, count: number, features: number, previous: number, scratch: number): void;
+  treeMean(nodes: number, count: number, covers: number, wide: number, scratch: number): number;
   pathTree(
     nodes: number,
     count: number,

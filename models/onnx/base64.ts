@@ -26,20 +26,30 @@ export function decodeBase64(text: string): Uint8Array {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   if (text.length % 4 !== 0) throw new OnnxError("malformed", `base64 of ${text.length} characters`);
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-  let word = 0;
+  const whole = padding === 0 ? text.length : text.length - 4;
   let written = 0;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    const value = index >= text.length - padding ? 0 : (VALUES[code] ?? 255);
-    if (value > 63) throw new OnnxError("malformed", `base64 character ${index}`);
-    word = (word << 6) | value;
-    if ((index & 3) === 3) {
-      // Writes past the end, where the padding stands, are dropped by the typed array.
-      bytes[written++] = (word >> 16) & 255;
-      bytes[written++] = (word >> 8) & 255;
-      bytes[written++] = word & 255;
-      word = 0;
-    }
+  for (let index = 0; index < whole; index += 4) {
+    const word =
+      (valueAt(text, index) << 18) |
+      (valueAt(text, index + 1) << 12) |
+      (valueAt(text, index + 2) << 6) |
+      valueAt(text, index + 3);
+    bytes[written++] = word >> 16;
+    bytes[written++] = word >> 8;
+    bytes[written++] = word;
+  }
+  if (padding > 0) {
+    const third = padding === 1 ? valueAt(text, whole + 2) << 6 : 0;
+    const word = (valueAt(text, whole) << 18) | (valueAt(text, whole + 1) << 12) | third;
+    bytes[written++] = word >> 16;
+    // A write past the end, where the padding stands, is dropped by the typed array.
+    bytes[written] = word >> 8;
   }
   return bytes;
+}
+
+function valueAt(text: string, index: number): number {
+  const value = VALUES[text.charCodeAt(index)] ?? 255;
+  if (value > 63) throw new OnnxError("malformed", `base64 character ${index}`);
+  return value;
 }

@@ -215,7 +215,7 @@ function readAttributeField(reader: WireReader, end: number, depth: number, raw:
     reader.ints(end, raw.ints);
     raw.seen = "ints";
   } else if (field === 9) {
-    raw.strings.push(reader.listed(end));
+    reader.listedRun(end, raw.strings);
     raw.seen = "strings";
   } else if (field === 14) raw.valueType = readValueType(reader, reader.message(end), 1);
   else if (field === 20) raw.code = reader.int(end);

@@ -115,7 +115,7 @@ function readField(reader: WireReader, end: number, fields: RawTensor, owner: st
     case 5:
       return reader.ints(end, fields.ints);
     case 6:
-      fields.strings.push(reader.listed(end));
+      reader.listedRun(end, fields.strings);
       return;
     case 7:
     case 11:

@@ -1,8 +1,19 @@
 import { OnnxError } from "./error.ts";
 
+/** Code units handed to `fromCharCode` at a time: its arguments go on the stack. */
+const BLOCK = 4096;
+
 /** Strict UTF-8 (RFC 3629) of `bytes[start, end)`: overlong forms, surrogates and truncated sequences are refused. */
 export function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
   let text = "";
+  // Metadata may hold hundreds of kilobytes of ASCII: one pass to see that, then whole blocks at a time.
+  let at = start;
+  while (at < end && (bytes[at] ?? 0) < 0x80) at++;
+  if (at === end) {
+    for (at = start; at < end; at += BLOCK)
+      text += String.fromCharCode.apply(null, bytes.subarray(at, Math.min(end, at + BLOCK)) as unknown as number[]);
+    return text;
+  }
   let units: number[] = [];
   let position = start;
   while (position < end) {
@@ -22,8 +33,7 @@ export function decodeUtf8(bytes: Uint8Array, start: number, end: number): strin
     }
     if (point > 0xffff) units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + ((point - 0x10000) & 0x3ff));
     else units.push(point);
-    // fromCharCode takes its arguments on the stack: hand them over in blocks.
-    if (units.length >= 4096) {
+    if (units.length >= BLOCK) {
       text += String.fromCharCode(...units);
       units = [];
     }

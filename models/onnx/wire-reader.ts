@@ -29,6 +29,9 @@ const FIXED32 = 5;
 const SCRATCH_BYTES = new Uint8Array(8);
 const SCRATCH = new DataView(SCRATCH_BYTES.buffer);
 
+/** Blocks of packed numbers from this size on are counted before room is made for them. */
+const COUNTED_BYTES = 1 << 20;
+
 const TWO_32 = 4_294_967_296;
 
 export class WireReader {
@@ -117,6 +120,33 @@ export class WireReader {
     return this.string(end);
   }
 
+  /**
+   * A run of list elements under the tag just read, appended to `into`. Written as one loop: a tree ensemble has a mode
+   * per node, and a fresh isolate reads them before anything is optimised.
+   */
+  listedRun(end: number, into: string[]): void {
+    const { bytes } = this;
+    const tag = (this.field << 3) | this.wire;
+    for (;;) {
+      into.push(this.listed(end));
+      // Further elements of the same tag that repeat a string known by its length.
+      for (;;) {
+        const at = this.position;
+        const length = bytes[at + 1] ?? 0;
+        const known = length < 0x80 && at + 2 + length <= end && bytes[at] === tag ? this.#memo.get(length) : undefined;
+        if (known === undefined || this.#strings >= this.limits.strings) break;
+        let same = length - 1;
+        while (same >= 0 && bytes[at + 2 + same] === bytes[known.start + same]) same--;
+        if (same >= 0) break;
+        into.push(known.text);
+        this.#strings++;
+        this.position = at + 2 + length;
+      }
+      if (this.position >= end || tag > 0x7f || bytes[this.position] !== tag) return;
+      this.position++;
+    }
+  }
+
   skip(end: number): void {
     if (this.wire === VARINT) this.#varint(end);
     else if (this.wire === LENGTH) this.position = this.block(end);
@@ -136,28 +166,40 @@ export class WireReader {
     }
     const stop = this.block(end);
     const { bytes } = this;
-    let count = 0;
-    for (let index = this.position; index < stop; index++) if ((bytes[index] ?? 0) < 0x80) count++;
-    let room = into.room(count);
-    while (this.position < stop) {
-      // Numbers of up to three bytes, the ids of trees and nodes, without a call.
-      const first = bytes[this.position] ?? 0;
-      const second = this.position + 1 < stop ? (bytes[this.position + 1] ?? 0) : 0x80;
-      const third = this.position + 2 < stop ? (bytes[this.position + 2] ?? 0) : 0x80;
+    let { position } = this;
+    let room = into.room(this.#numbersIn(position, stop));
+    let { length } = into;
+    while (position < stop) {
+      // Numbers of one and two bytes, the ids of trees and nodes, without a call.
+      const first = bytes[position] ?? 0;
       if (first < 0x80) {
-        room[into.length++] = first;
-        this.position++;
-      } else if (second < 0x80) {
-        room[into.length++] = (first & 0x7f) | (second << 7);
-        this.position += 2;
-      } else if (third < 0x80) {
-        room[into.length++] = (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14);
-        this.position += 3;
-      } else {
-        into.push(this.#signed(stop));
-        room = into.room(0);
+        room[length++] = first;
+        position++;
+        continue;
       }
+      const second = position + 1 < stop ? (bytes[position + 1] ?? 0) : 0x80;
+      if (second < 0x80) {
+        room[length++] = (first & 0x7f) | (second << 7);
+        position += 2;
+        continue;
+      }
+      into.length = length;
+      this.position = position;
+      into.push(this.#signed(stop));
+      ({ position } = this);
+      ({ length } = into);
+      room = into.room(0);
     }
+    into.length = length;
+    this.position = stop;
+  }
+
+  /** Room that the numbers of a block need: exact for large blocks, at most four times too much for small ones. */
+  #numbersIn(start: number, stop: number): number {
+    if (stop - start < COUNTED_BYTES) return stop - start;
+    let count = 0;
+    for (let index = start; index < stop; index++) if ((this.bytes[index] ?? 0) < 0x80) count++;
+    return count;
   }
 
   /** Packed or single 64-bit integers, appended to `into` as 8 little-endian bytes each: exact beyond 2^53. */

@@ -15,6 +15,7 @@ type Benchmark = (options: BenchOptions) => Promise<Report>;
 
 /** Benchmarks by name, imported only when asked for. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
+  engine: async () => (await import("./engine.ts")).benchEngine,
   http: async () => (await import("./http.ts")).benchHttp,
 };
 

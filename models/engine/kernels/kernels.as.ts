@@ -223,6 +223,36 @@ function nodeMeans(nodes: usize, count: u32, covers: usize, wide: bool, means: u
   }
 }
 
+/** Mean leaf value of a tree. */
+export function treeMean(nodes: usize, count: u32, covers: usize, wide: bool, scratch: usize): f64 {
+  nodeMeans(nodes, count, covers, wide, scratch);
+  return load<f64>(scratch);
+}
+
+/**
+ * For each split, the position of the node below the nearest split above on the same feature, on the way here; 0 where
+ * there is none. `scratch` has room for two words a node: its feature and its parent.
+ */
+export function linkFeatures(nodes: usize, count: u32, features: u32, previous: usize, scratch: usize): void {
+  for (let at: usize = 0; at < <usize>count; at++) {
+    const word = load<u32>(nodes + (at << 3), 4);
+    const distance = <usize>(word & 0xffff);
+    if (distance == 1) continue;
+    const slot = word >>> 16;
+    const feature = slot >= features ? slot - features : slot;
+    store<u32>(scratch + (at << 3), feature);
+    let found = at;
+    while (found != 0) {
+      const parent = <usize>load<u32>(scratch + (found << 3), 4);
+      if (load<u32>(scratch + (parent << 3)) == feature) break;
+      found = parent;
+    }
+    store<u16>(previous + (at << 1), <u16>found);
+    store<u32>(scratch + ((at + distance - 1) << 3), <u32>at, 4);
+    store<u32>(scratch + ((at + distance) << 3), <u32>at, 4);
+  }
+}
+
 /** Adds the path attribution of one tree to `values`; returns the value of the leaf that the row reaches. */
 export function pathTree(
   nodes: usize,

@@ -22,6 +22,8 @@ export function collectWeights(context: NodeContext, fields: WeightFields): Weig
   if (targets.length !== positions.length || weights.length !== positions.length)
     throw context.bad(`${weights.length} weights and ${targets.length} targets for ${positions.length} leaves`);
   if (!(limit >= 1)) throw context.bad(`${limit} targets`);
+  const ordered = orderedWeights(context, fields);
+  if (ordered !== null) return ordered;
   const weightStart = new Int32Array(count + 1);
   for (let index = 0; index < positions.length; index++) {
     const node = positions[index] ?? 0;
@@ -49,6 +51,24 @@ export function collectWeights(context: NodeContext, fields: WeightFields): Weig
     weight[at] = weights[index] ?? 0;
   }
   return { weightStart, weightTarget, weight };
+}
+
+/** One weight per leaf, in the order of the leaves: what every exporter of boosted trees writes. null otherwise. */
+function orderedWeights(context: NodeContext, fields: WeightFields): Weights | null {
+  const { count, mode, positions, targets, weights, limit } = fields;
+  const weightStart = new Int32Array(count + 1);
+  let index = 0;
+  for (let node = 0; node < count; node++) {
+    weightStart[node] = index;
+    if (mode[node] !== Mode.LEAF) continue;
+    if (positions[index] !== node) return null;
+    const target = targets[index] ?? -1;
+    if (!(target >= 0 && target < limit)) throw context.bad(`target ${target} of ${limit}`);
+    index++;
+  }
+  weightStart[count] = index;
+  if (index !== positions.length) return null;
+  return { weightStart, weightTarget: new Int32Array(targets), weight: new Float64Array(weights) };
 }
 
 /** The ensemble with what follows from its arrays. @throws OnnxError where it cannot be walked */

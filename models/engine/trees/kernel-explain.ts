@@ -1,9 +1,9 @@
 import type { Arena, Block } from "../arena.ts";
 import type { Contributor } from "../contributor.ts";
+import type { Kernels } from "../kernels.ts";
 import type { Contributions } from "../session.ts";
 import type { PackedTrees } from "./packed-trees.ts";
 import { gaussLegendre, type ShapData } from "./shap-data.ts";
-import { expectedMargins } from "./tree-shap.ts";
 
 const NODE_BYTES = 8;
 
@@ -22,15 +22,11 @@ export function kernelExplain(arena: Arena, fields: KernelExplainFields): Contri
   const { nodes, row, prepare, data } = fields;
   const { features, outputs, scale, base, counts, target } = data;
   const first = fields.packed.first.slice(0, fields.packed.trees);
-  const expected = expectedMargins(
-    { words: fields.packed.words, floats: new Float32Array(fields.packed.words.buffer), first },
-    data,
-  );
   const pairs = data.points.map((count) => Math.ceil(count / 2));
   const wide = data.cover instanceof Float64Array ? 1 : 0;
   const coverBytes = wide === 1 ? 8 : 4;
   const covers = copied(arena, data.cover);
-  const previous = copied(arena, data.previous);
+  const previous = arena.block(2 * fields.packed.nodes, () => undefined);
   const points = placePoints(arena, pairs);
   const scratch = arena.block(scratchBytes(counts, pairs), () => undefined);
   let sums = new Float64Array(0);
@@ -38,10 +34,28 @@ export function kernelExplain(arena: Arena, fields: KernelExplainFields): Contri
     sums = new Float64Array(buffer, offset, features * outputs);
   });
 
+  let expected: Float64Array | null = null;
+
+  /** Links between splits and the mean of every tree, worked out by the first explanation. */
+  function prepareTrees(kernels: Kernels): Float64Array {
+    const means = new Float64Array(outputs);
+    for (let tree = 0; tree < counts.length; tree++) {
+      const from = first[tree] ?? 0;
+      const count = counts[tree] ?? 0;
+      const node = nodes.offset + from * NODE_BYTES;
+      const output = target[tree] ?? 0;
+      kernels.linkFeatures(node, count, features, previous.offset + from * 2, scratch.offset);
+      const mean = kernels.treeMean(node, count, covers.offset + from * coverBytes, wide, scratch.offset);
+      means[output] = (means[output] ?? 0) + mean;
+    }
+    return means.map((sum, output) => sum * scale + (base[output] ?? 0));
+  }
+
   function explain(exact: boolean): Contributions {
     const { kernels } = arena;
     const raw = new Float64Array(outputs);
     if (kernels === null) throw new Error("the session is not sealed");
+    expected ??= prepareTrees(kernels);
     prepare();
     sums.fill(0);
     for (let tree = 0; tree < counts.length; tree++) {
@@ -83,7 +97,7 @@ export function kernelExplain(arena: Arena, fields: KernelExplainFields): Contri
 }
 
 /** Bytes in kernel memory; the array is let go of once it is copied. */
-function copied(arena: Arena, array: Uint32Array | Float64Array | Uint16Array): Block {
+function copied(arena: Arena, array: Uint32Array | Float64Array): Block {
   let source: Uint8Array | null = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   return arena.block(array.byteLength, (buffer, offset) => {
     if (source !== null) new Uint8Array(buffer, offset, source.length).set(source);

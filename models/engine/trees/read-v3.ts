@@ -37,7 +37,8 @@ export function readV3(context: NodeContext, { targets, prefix }: V3Names): Ense
   const count = treeIds.length;
   for (const column of [nodeIds, feature, threshold])
     if (column.length !== count) throw context.bad(`node attributes of ${column.length} and ${count} entries`);
-  if (feature.some((index) => index !== (index | 0))) throw context.bad("a feature index beyond 32 bits");
+  if (feature instanceof Float64Array && feature.some((index) => index !== (index | 0)))
+    throw context.bad("a feature index beyond 32 bits");
   const positions = new NodePositions(context, treeIds, nodeIds);
   const mode = readModes(context, count);
   const weights = collectWeights(context, {
@@ -54,7 +55,7 @@ export function readV3(context: NodeContext, { targets, prefix }: V3Names): Ense
   return checkedEnsemble(context, {
     roots: positions.roots,
     mode,
-    feature: new Int32Array(feature),
+    feature: feature instanceof Int32Array ? feature : new Int32Array(feature),
     threshold: new Float64Array(threshold),
     whenTrue: positions.children(context.ints("nodes_truenodeids") ?? NO_INTS, mode),
     whenFalse: positions.children(context.ints("nodes_falsenodeids") ?? NO_INTS, mode),

@@ -11,11 +11,6 @@ const MAX_TREE_NODES = 65_535;
 export interface ShapData {
   /** Covers by packed position: 32-bit integers where all are, else doubles. */
   readonly cover: Uint32Array | Float64Array;
-  /**
-   * By packed position, for a split: position within the tree of the node below the nearest split above on the same
-   * feature, on the way here; 0 where there is none.
-   */
-  readonly previous: Uint16Array;
   /** By tree: nodes, quadrature points, output. */
   readonly counts: Int32Array;
   readonly points: Int32Array;
@@ -53,17 +48,13 @@ export function shapData(ensemble: Ensemble, packed: PackedTrees, classifier: bo
     words[at] = value;
     if (words[at] !== value) whole = false;
   }
-  const paths = packed.first.subarray(0, packed.trees);
-  const previous = new Uint16Array(packed.nodes);
-  const points = Int32Array.from(paths, (first, tree) => {
-    const distinct = linkFeatures(packed, first, counts[tree] ?? 0, previous);
-    // n points integrate polynomials of degree 2n - 1 exactly; the integrand has the degree of the other features.
-    return Math.ceil(Math.max(1, distinct) / 2);
-  });
+  // n points integrate polynomials of degree 2n - 1 exactly; the integrand has the degree of the other features of a path.
+  const points = new Int32Array(packed.trees);
+  for (let tree = 0; tree < packed.trees; tree++)
+    points[tree] = Math.ceil(Math.max(1, Math.min(packed.longest[tree] ?? 1, packed.features)) / 2);
   if (points.some((count) => count > MAX_DISTINCT / 2)) return null;
   return {
     cover: whole ? words : covers,
-    previous,
     counts,
     points,
     target,
@@ -78,35 +69,26 @@ function nodesOf({ first, trees, nodes }: PackedTrees, tree: number): number {
   return (tree + 1 < trees ? (first[tree + 1] ?? 0) : nodes) - (first[tree] ?? 0);
 }
 
-/** Fills `previous` for one tree; returns the most distinct features on a path. */
-function linkFeatures(packed: PackedTrees, first: number, count: number, previous: Uint16Array): number {
-  const { words, features } = packed;
+/**
+ * Links of one tree, by position within it, for its splits: the node below the nearest split above on the same feature, on
+ * the way here; 0 where there is none.
+ */
+export function linkFeatures(words: Uint32Array, first: number, count: number, features: number): Uint16Array {
   const feature = new Int32Array(count);
   const parent = new Int32Array(count);
-  const distinct = new Int32Array(count);
-  let most = 0;
+  const previous = new Uint16Array(count);
   for (let at = 0; at < count; at++) {
     const word = words[2 * (first + at) + 1] ?? 0;
     const distance = word & 0xffff;
-    const above = distinct[at] ?? 0;
-    if (distance === 1) {
-      if (above > most) most = above;
-      continue;
-    }
-    const slot = word >>> 16;
-    const own = slot >= features ? slot - features : slot;
-    feature[at] = own;
+    if (distance === 1) continue;
+    feature[at] = (word >>> 16) % features;
     let found = at;
-    while (found !== 0 && feature[parent[found] ?? 0] !== own) found = parent[found] ?? 0;
-    previous[first + at] = found;
-    const below = found === 0 ? above + 1 : above;
-    const right = at + distance;
-    parent[right - 1] = at;
-    parent[right] = at;
-    distinct[right - 1] = below;
-    distinct[right] = below;
+    while (found !== 0 && feature[parent[found] ?? 0] !== feature[at]) found = parent[found] ?? 0;
+    previous[at] = found;
+    parent[at + distance - 1] = at;
+    parent[at + distance] = at;
   }
-  return most;
+  return previous;
 }
 
 export interface Quadrature {

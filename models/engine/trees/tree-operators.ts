@@ -1,6 +1,5 @@
 import type { Arena } from "../arena.ts";
 import type { NodeContext, Planned, Planner, Step } from "../operator.ts";
-import type { Contributions } from "../session.ts";
 import { dimOf, type Value } from "../value.ts";
 import { type ClassifierFields, type Combiner, combiner, ONE_SCORED, outputWidth, regression } from "./combine.ts";
 import type { Ensemble } from "./ensemble.ts";
@@ -160,14 +159,16 @@ interface PlainExplainFields extends Pick<WalkFields, "packed" | "shap" | "input
 function explainPlain({ packed, shap, input, prepared }: PlainExplainFields): Pick<Walk, "contributor" | "bytes"> {
   if (shap === null) return { contributor: null, bytes: 0 };
   const { words, first, features, slots, twoCopies } = packed;
-  const explainer = new PlainExplainer({ words, floats: new Float32Array(words.buffer), first }, shap);
-  const explained = (explain: (row: Float32Array) => Contributions) => (): Contributions => {
+  // Made by the first explanation: most isolates that load a model never explain with it.
+  let made: PlainExplainer | null = null;
+  const explainer = (): PlainExplainer => {
+    made ??= new PlainExplainer({ words, floats: new Float32Array(words.buffer), first }, shap);
     prepareRows({ features, slots, twoCopies }, input.data, 0, 1, prepared);
-    return explain(prepared);
+    return made;
   };
   return {
-    contributor: { exact: explained((row) => explainer.exact(row)), path: explained((row) => explainer.path(row)) },
-    bytes: shap.cover.byteLength + shap.previous.byteLength,
+    contributor: { exact: () => explainer().exact(prepared), path: () => explainer().path(prepared) },
+    bytes: shap.cover.byteLength + 2 * packed.nodes,
   };
 }
 

@@ -13,7 +13,7 @@
  * replaced. That is O(nodes · points) a row instead of O(leaves · depth²).
  */
 import type { Contributions } from "../session.ts";
-import { gaussLegendre, type Quadrature, type ShapData } from "./shap-data.ts";
+import { gaussLegendre, linkFeatures, type Quadrature, type ShapData } from "./shap-data.ts";
 
 /** Packed trees as arrays that can be read. */
 export interface ReadableTrees {
@@ -38,7 +38,7 @@ class Scratch {
 }
 
 /** Expected margin of each output: what the contributions start from. */
-export function expectedMargins({ words, floats, first }: ReadableTrees, data: ShapData): Float64Array {
+function expectedMargins({ words, floats, first }: ReadableTrees, data: ShapData): Float64Array {
   const expected = new Float64Array(data.outputs);
   data.counts.forEach((count, tree) => {
     const means = nodeMeans({ words, floats, first: first[tree] ?? 0, count, cover: data.cover });
@@ -83,6 +83,8 @@ export class PlainExplainer {
   readonly #data: ShapData;
   readonly #base: Float64Array;
   readonly #scratch: Scratch;
+  /** Links of every tree. */
+  readonly #previous: readonly Uint16Array[];
   readonly #quadratures = new Map<number, Quadrature>();
 
   constructor(trees: ReadableTrees, data: ShapData) {
@@ -90,6 +92,9 @@ export class PlainExplainer {
     this.#data = data;
     this.#base = expectedMargins(trees, data);
     this.#scratch = new Scratch(data);
+    this.#previous = Array.from(data.counts, (count, tree) =>
+      linkFeatures(trees.words, trees.first[tree] ?? 0, count, data.features),
+    );
     for (const count of data.points) this.#quadratures.set(count, gaussLegendre(count));
   }
 
@@ -117,9 +122,10 @@ export class PlainExplainer {
   /** Adds one tree's contributions to `values`; returns the value of the leaf that the row reaches. */
   #shapTree(tree: number, row: Float32Array, values: Float64Array): number {
     const { words, floats } = this.#trees;
-    const { cover, previous, features } = this.#data;
+    const { cover, features } = this.#data;
     const first = this.#trees.first[tree] ?? 0;
     const count = this.#data.counts[tree] ?? 0;
+    const previous = this.#previous[tree] ?? new Uint16Array(0);
     const quadrature = this.#quadratures.get(this.#data.points[tree] ?? 1);
     if (quadrature === undefined) return 0;
     const { at: points, weight: weights } = quadrature;
@@ -138,7 +144,7 @@ export class PlainExplainer {
         continue;
       }
       const goesLeft = (row[word >>> 16] ?? 0) <= value;
-      const before = previous[first + at] ?? 0;
+      const before = previous[at] ?? 0;
       const [zBefore, oBefore] = before === 0 ? [1, 1] : [zero[before] ?? 0, one[before] ?? 0];
       for (const child of [at + distance - 1, at + distance]) {
         const part = share(cover, first + child, first + at);
@@ -158,7 +164,7 @@ export class PlainExplainer {
       const word = words[2 * (first + at) + 1] ?? 0;
       const distance = word & 0xffff;
       if (distance === 1) continue;
-      const before = previous[first + at] ?? 0;
+      const before = previous[at] ?? 0;
       const [zBefore, oBefore] = before === 0 ? [1, 1] : [zero[before] ?? 0, one[before] ?? 0];
       const feature = (word >>> 16) % features;
       for (const child of [at + distance - 1, at + distance])
