@@ -30,7 +30,7 @@ export const start = strictCommand({
   args: {
     port: { type: "string", description: "where the Worker answers", default: String(DEFAULT_PORT), valueHint: "PORT" },
     seed: { type: "string", description: "of the simulated shop", default: String(DEFAULT_SEED), valueHint: "N" },
-    scale: { type: "string", description: "size of the simulated shop", default: "1", valueHint: "X" },
+    scale: { type: "string", description: "size of the simulated shop", default: "1.5", valueHint: "X" },
     reset: { type: "boolean", default: false, description: "forget everything an earlier start left" },
     once: { type: "boolean", default: false, description: "stop after the decisions, with a truthful exit code" },
     json: {

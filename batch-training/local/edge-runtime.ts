@@ -25,6 +25,8 @@ export interface Edge {
 }
 
 const HOST = "127.0.0.1";
+/** The runtime is handed its secrets below; wrangler, which only reads the configuration here, would warn that it has none. */
+process.env["WRANGLER_LOG"] ??= "error";
 
 /**
  * Runs the built Workers in workerd on this machine: the same bundles that a deployment uploads, with local storage behind the

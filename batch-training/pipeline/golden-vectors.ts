@@ -14,9 +14,11 @@ export function goldenVectors(rows: TrainingRows, scores: ArrayLike<number>): Go
     (a, b) => (scores[a] ?? 0) - (scores[b] ?? 0),
   );
   const spread = Array.from({ length: SPREAD }, (_, index) => Math.floor((index * count) / SPREAD));
-  const chosen = [...new Set([...byScore.slice(0, EXTREMES), ...byScore.slice(-EXTREMES), ...spread])].toSorted(
-    (a, b) => a - b,
-  );
+  const wanted = new Set([...byScore.slice(0, EXTREMES), ...byScore.slice(-EXTREMES), ...spread]);
+  // JSON has no infinities, and null stands for a missing value only.
+  const writable = (row: number): boolean =>
+    rows.columns.every((column) => Math.abs(column[row] ?? 0) !== Number.POSITIVE_INFINITY);
+  const chosen = [...wanted].filter((row) => row < count && writable(row)).toSorted((a, b) => a - b);
   return {
     tolerance: TOLERANCE,
     rows: chosen.map((row) => ({
