@@ -47,13 +47,11 @@ async function inFolder<T>(task: TrainingTask, work: (folder: string) => Promise
   try {
     writeFileSync(join(folder, FILES.task), JSON.stringify(task));
     const train = generateRows(task.trainRows, task.features, 1);
-    for (const column of train.columns)
-      writeFileSync(join(folder, FILES.trainColumns), column as Float32Array, { flag: "a" });
-    writeFileSync(join(folder, FILES.trainLabels), train.labels as Float32Array);
+    for (const column of train.columns) writeFileSync(join(folder, FILES.trainColumns), column, { flag: "a" });
+    writeFileSync(join(folder, FILES.trainLabels), train.labels);
     const test = generateRows(task.testRows, task.features, 2);
-    for (const column of test.columns)
-      writeFileSync(join(folder, FILES.testColumns), column as Float32Array, { flag: "a" });
-    writeFileSync(join(folder, FILES.testLabels), test.labels as Float32Array);
+    for (const column of test.columns) writeFileSync(join(folder, FILES.testColumns), column, { flag: "a" });
+    writeFileSync(join(folder, FILES.testLabels), test.labels);
     return await work(folder);
   } finally {
     rmSync(folder, { recursive: true });
