@@ -3,6 +3,7 @@
  * into one WebAssembly memory of exactly the needed size, and `reserve` makes room for a larger batch. Between two calls
  * of `reserve` nothing is allocated.
  */
+import { OnnxError } from "../onnx/error.ts";
 import { loadKernels, type Kernels } from "./kernels.ts";
 import {
   bytesPerElement,
@@ -41,6 +42,8 @@ export class Arena {
   #capacity = 0;
   /** Bytes of constants and buffers outside the kernels' memory. */
   #outsideBytes = 0;
+  /** Bytes of everything planned so far, at one row. */
+  #planned = 0;
   kernels: Kernels | null = null;
 
   constructor(module: WebAssembly.Module | null) {
@@ -57,6 +60,13 @@ export class Arena {
 
   /** A value that a step writes. It has room for one row until `reserve` says otherwise. */
   scratch(name: string, type: NumericType, dims: Dims, constant = false): Value {
+    // Before anything is allocated: dimensions are what the file claims.
+    this.#planned += bytesPerElement(type) * sizeOf(dims, 1);
+    if (!(this.#planned <= MAX_MEMORY_BYTES))
+      throw new OnnxError(
+        "too-large",
+        `value "${name}" [${dims.join(", ")}]: the graph needs over ${MAX_MEMORY_BYTES} bytes`,
+      );
     const data = newArray(type, sizeOf(dims, 1));
     return this.#add({ name, type, dims, data, offset: -1, constant, inKernelMemory: false, afterRelu: false });
   }
@@ -88,6 +98,14 @@ export class Arena {
     if (this.#memory !== null) this.#placeBatch(this.#memory, capacity);
     this.#capacity = capacity;
     this.#count();
+  }
+
+  /** Bytes that each further row of a batch takes. */
+  get bytesPerRow(): number {
+    let bytes = 0;
+    for (const { type, dims } of this.#values)
+      if (isBatched(dims)) bytes += bytesPerElement(type) * (sizeOf(dims, 2) - sizeOf(dims, 1));
+    return bytes;
   }
 
   /** Resident bytes at the current capacity. */

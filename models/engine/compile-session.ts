@@ -41,8 +41,9 @@ export function compileSession(model: Model, options: CompileOptions = {}): Comp
   return new PlannedSession(model, plan);
 }
 
-/** Rows that go through the graph at a time. */
+/** Rows that go through the graph at a time, and the bytes that a block's values may take: the wider, the fewer rows. */
 const BLOCK_ROWS = 128;
+const BLOCK_BYTES = 16 << 20;
 
 class PlannedSession implements CompactSession {
   readonly engine = "compact";
@@ -53,6 +54,7 @@ class PlannedSession implements CompactSession {
   readonly explain: ((row: Float32Array) => Contributions) | null;
   readonly preview: ((row: Float32Array) => Contributions) | null;
   readonly #plan: GraphPlan;
+  readonly #blockRows: number;
   /** The answer where the graph's own buffer cannot serve as one. */
   #copy: Float32Array = new Float32Array(0);
   /** The view returned last: calls of the same size reuse it. */
@@ -60,10 +62,11 @@ class PlannedSession implements CompactSession {
 
   constructor(model: Model, plan: GraphPlan) {
     this.#plan = plan;
-    const { output, fixedRows, contributor } = plan;
+    const { output, fixedRows } = plan;
     if (fixedRows === 0 && (!isBatched(output.dims) || (output.dims[0] ?? 0) >= 0))
       throw new UnsupportedOperator("the output", plan.outputName, "its first axis is not the batch");
     this.rowWidth = rowWidthOf(plan);
+    this.#blockRows = Math.max(1, Math.min(BLOCK_ROWS, Math.floor(BLOCK_BYTES / Math.max(1, plan.arena.bytesPerRow))));
     this.outputWidth = sizeOf(output.dims, 1) / Math.max(1, fixedRows);
     if (!Number.isInteger(this.outputWidth))
       throw new UnsupportedOperator("the output", plan.outputName, "its size is not a multiple of the fixed batch");
@@ -74,6 +77,8 @@ class PlannedSession implements CompactSession {
         ? { name: info.name, shape: [null, ...output.dims.slice(1)], type: "float32" }
         : tensorInfo(info),
     );
+    // A frozen batch of several rows has no single row to explain.
+    const contributor = fixedRows > 1 ? null : plan.contributor;
     const explainer = (contributions: () => Contributions) => (row: Float32Array) => {
       this.run(row, 1);
       return contributions();
@@ -94,7 +99,7 @@ class PlannedSession implements CompactSession {
       throw new RangeError(`the graph takes ${fixedRows} rows at a time, not ${rows}`);
     const size = rows * this.outputWidth;
     let answer = output.data;
-    if (fixedRows === 0 && rows <= BLOCK_ROWS && answer instanceof Float32Array) {
+    if (fixedRows === 0 && rows <= this.#blockRows && answer instanceof Float32Array) {
       if (rows > 0) this.#pass(batch, 0, rows);
       // A larger batch than any before moves the buffers.
       answer = output.data;
@@ -115,7 +120,7 @@ class PlannedSession implements CompactSession {
    */
   #runBlocks(batch: Float32Array, rows: number): void {
     const { fixedRows, output } = this.#plan;
-    const block = fixedRows === 0 ? BLOCK_ROWS : fixedRows;
+    const block = fixedRows === 0 ? this.#blockRows : fixedRows;
     for (let row = 0; row < rows; row += block) {
       const count = Math.min(block, rows - row);
       this.#pass(batch, row, count);
@@ -129,7 +134,7 @@ class PlannedSession implements CompactSession {
     const { arena, inputs, steps, fixedRows } = this.#plan;
     arena.reserve(rows);
     const [first] = inputs;
-    if (first !== undefined && inputs.length === 1) {
+    if (first !== undefined && inputs.length === 1 && first.type !== "int64") {
       const size = rows * this.rowWidth;
       const start = from * this.rowWidth;
       // A copy of memory where there is much of it; setting it up costs more than a short loop.
@@ -149,7 +154,10 @@ class PlannedSession implements CompactSession {
       const { data } = input;
       for (let row = 0; row < rows; row++) {
         const source = (from + row) * this.rowWidth + column;
-        for (let at = 0; at < width; at++) data[row * width + at] = batch[source + at] ?? 0;
+        for (let at = 0; at < width; at++) {
+          const value = batch[source + at] ?? 0;
+          data[row * width + at] = input.type === "int64" ? Math.trunc(value) : value;
+        }
       }
       column += width;
     }

@@ -34,7 +34,7 @@ export interface Contributions {
 
 export interface Session extends SessionMetadata {
   /**
-   * Scores `rows` rows of the first input, given row-major.
+   * Scores `rows` rows, given row-major: the columns of all inputs side by side, in the order of the inputs.
    * @returns the first float output, `rows × width`. The array is owned by the session and overwritten by the next call.
    */
   run(batch: Float32Array, rows: number): Float32Array;

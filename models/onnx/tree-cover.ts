@@ -29,8 +29,10 @@ export function decodeTreeCover(value: string, count: number): Float64Array {
   const covers = numbersOf(value.charAt(0), bytes, count);
   if (covers.length !== count)
     throw new OnnxError("bad-tensor", `tree covers: ${covers.length} numbers for ${count} nodes`);
-  for (const cover of covers)
-    if (!(cover >= 0 && cover < Infinity)) throw new OnnxError("bad-tensor", `tree covers: ${cover} is not a cover`);
+  // Integers are covers by how they are written.
+  if (!value.startsWith("u"))
+    for (const cover of covers)
+      if (!(cover >= 0 && cover < Infinity)) throw new OnnxError("bad-tensor", `tree covers: ${cover} is not a cover`);
   return covers;
 }
 
