@@ -19,6 +19,8 @@ import { UserError } from "./user-error.ts";
 /** Lists longer than this are no recommendation, and the pools of the blend would not hold them. */
 const MAX_K = 50;
 
+const EXCLUSIONS = { all: "nothing", "except-last": "last", "new-to-user": "history" } as const;
+
 const option = (description: string, valueHint: string) => ({ type: "string", description, valueHint }) as const;
 const setting = <T extends string>(description: string, valueHint: string, fallback: T) =>
   ({ type: "string", description, valueHint, default: fallback }) as const;
@@ -50,8 +52,8 @@ export const evaluateRecs = strictCommand({
     k: setting("length of the lists", "N", "10"),
     items: {
       type: "enum",
-      options: ["all", "new-to-user"],
-      description: "default: new-to-user, and all for --task next",
+      options: ["all", "except-last", "new-to-user"],
+      description: "what may be shown: all, all but the item in view, nothing known; default new-to-user, all for next",
     },
     format: setting("how the files are written", ["auto", ...INTERACTION_FORMATS].join("|"), "auto"),
     seed: setting("seed of every random choice", "N", "1"),
@@ -62,10 +64,11 @@ export const evaluateRecs = strictCommand({
     json: option("write the report as JSON", "FILE"),
   },
   run: async ({ args }) => {
+    const items = args.items ?? (args.task === "next" ? "all" : "new-to-user");
     const rules: EvaluationRules = {
       split: asUsage(() => parseSplit(args.split)),
       next: args.task === "next",
-      newOnly: args.items === undefined ? args.task !== "next" : args.items === "new-to-user",
+      exclude: EXCLUSIONS[items as keyof typeof EXCLUSIONS],
       seed: wholeNumber("seed", args.seed, [0, 2 ** 31 - 1]),
       folds: wholeNumber("folds", args.folds, [1, 20]),
       validationCases: wholeNumber("validation-cases", args.validationCases, [1, 1_000_000]),
@@ -85,7 +88,7 @@ export const evaluateRecs = strictCommand({
       ...prepared,
       models,
       blend,
-      rank: { k, newOnly: rules.newOnly },
+      rank: { k, exclude: rules.exclude },
       context: { seed: rules.seed, threads: wholeNumber("threads", args.threads, [1, 256]) },
       neighbours: wholeNumber("neighbours", args.neighbours, [1, 10_000]),
       now: () => performance.now(),
@@ -97,7 +100,7 @@ export const evaluateRecs = strictCommand({
       data: args.data,
       split: args.split,
       task: args.task,
-      items: rules.newOnly ? "new-to-user" : "all",
+      items,
       k,
       seed: rules.seed,
     };

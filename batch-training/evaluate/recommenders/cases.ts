@@ -24,7 +24,7 @@ export interface Case {
 export interface CaseOptions {
   /** True: predict each next item of a sequence. False: the set of later items of a user. */
   readonly next: boolean;
-  /** True: items of the history are neither asked for nor shown. */
+  /** True: items of the history are not asked for. Ignored for next items, where each step of a sequence counts. */
   readonly newOnly: boolean;
   /**
    * Relevant items of a reported case for each training item of the user. Settings are chosen on fewer relevant items than are reported;

@@ -3,7 +3,7 @@ import type { BlendScale } from "../../../models/recommend/served-recommender.ts
 import { type BlendWeights, learnWeights, type PoolCase } from "../../train/recommenders/blend.ts";
 import type { FittedRecommender } from "../../train/recommenders/recommender.ts";
 import type { Case } from "./cases.ts";
-import { type RankOptions, topItems } from "./top-items.ts";
+import { excludedItems, type RankOptions, topItems } from "./top-items.ts";
 
 /** Items of a pool from each part: a blend's best k are almost always among its parts' best 60. */
 const POOL_ITEMS = 60;
@@ -49,7 +49,8 @@ function poolOf(
     rescale(own, options.scale);
     return own;
   });
-  const items = Int32Array.from([...chosen].filter((item) => item >= 0)).sort();
+  const excluded = excludedItems(question, options.exclude);
+  const items = Int32Array.from([...chosen].filter((item) => item >= 0 && !excluded.has(item))).sort();
   const pool = new Float32Array(parts.length * items.length);
   for (const [part, own] of scores.entries()) {
     for (const [place, item] of items.entries()) pool[part * items.length + place] = own[item] ?? 0;

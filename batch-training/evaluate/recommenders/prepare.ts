@@ -11,6 +11,7 @@ import { type TrainingLog, trainingLog } from "../../train/recommenders/training
 import { type CandidateFile, drawNegatives, readCandidates } from "./candidates.ts";
 import { buildCases, type Case } from "./cases.ts";
 import type { Validation } from "./search.ts";
+import type { Exclusion } from "./top-items.ts";
 import { type Split, SplitError, type SplitRule, splitRows, validationSplit } from "./split.ts";
 
 export interface EvaluationFiles {
@@ -24,7 +25,7 @@ export interface EvaluationFiles {
 export interface EvaluationRules {
   readonly split: SplitRule;
   readonly next: boolean;
-  readonly newOnly: boolean;
+  readonly exclude: Exclusion;
   readonly seed: number;
   /** Validation cuts; a file of validation rows and next-item sessions have one. */
   readonly folds: number;
@@ -82,7 +83,7 @@ export async function prepareEvaluation(files: EvaluationFiles, rules: Evaluatio
         : splitByCandidates(log, all, candidates);
   const validRows = files.valid === null ? null : files.test === null ? second : third;
   const training = trainingLog(log, split.train);
-  const options = { next: rules.next, newOnly: rules.newOnly };
+  const options = { next: rules.next, newOnly: rules.exclude === "history" };
   const negatives = candidates === null ? {} : { candidates: candidates.negatives };
   const cases = buildCases(log, split.test, { ...options, ...negatives, log: training });
   if (cases.length === 0) throw new SplitError("no test user has an item to find under these rules");
