@@ -60,10 +60,26 @@ export function denseToLists(rowOf: (item: number) => Float32Array, items: numbe
   return { items, start, neighbour: Int32Array.from(neighbour), weight: Float32Array.from(weight) };
 }
 
-/** Indices of the `count` largest absolute values other than 0 and `except`, strongest first. */
+/**
+ * Indices of the `count` largest absolute values other than 0 and `except`, strongest first, ties to the lower index. One
+ * pass with a short sorted list: sorting whole rows took most of the time of fitting 14,000 items.
+ */
 export function strongest(row: Float32Array, count: number, except: number): number[] {
-  const candidates: number[] = [];
-  for (let i = 0; i < row.length; i++) if (i !== except && row[i] !== 0) candidates.push(i);
-  candidates.sort((a, b) => Math.abs(row[b] ?? 0) - Math.abs(row[a] ?? 0) || a - b);
-  return candidates.slice(0, count);
+  const items: number[] = [];
+  const sizes: number[] = [];
+  for (let item = 0; item < row.length; item++) {
+    const size = Math.abs(row[item] ?? 0);
+    if (size === 0 || item === except) continue;
+    const full = items.length === count;
+    if (full && size <= (sizes[count - 1] ?? 0)) continue;
+    let place = full ? count - 1 : items.length;
+    while (place > 0 && (sizes[place - 1] ?? 0) < size) {
+      sizes[place] = sizes[place - 1] ?? 0;
+      items[place] = items[place - 1] ?? 0;
+      place--;
+    }
+    sizes[place] = size;
+    items[place] = item;
+  }
+  return items;
 }

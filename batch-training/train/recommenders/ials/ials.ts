@@ -28,8 +28,8 @@ export const ials: Recommender = {
   name: "ials",
   description: "implicit matrix factorisation by alternating least squares",
   search: {
-    regularisation: [0.01, 0.003, 0.03],
-    unobserved: [0.1, 0.3],
+    regularisation: [0.01, 0.003, 0.006, 0.02],
+    unobserved: [0.1, 0.2, 0.4],
     power: [0.8, 0.6, 1],
     decay: [1, 0.98, 0.8],
     factors: [64, 128],

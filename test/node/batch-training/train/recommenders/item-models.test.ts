@@ -1,9 +1,10 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { RECOMMENDERS } from "../../../../../batch-training/train/recommenders/catalog.ts";
 import { DualEase, solveDual } from "../../../../../batch-training/train/recommenders/ease-dual.ts";
 import { ease, easeWeights } from "../../../../../batch-training/train/recommenders/ease.ts";
 import { similarityLists } from "../../../../../batch-training/train/recommenders/item-knn.ts";
-import type { ItemLists } from "../../../../../batch-training/train/recommenders/item-lists.ts";
+import { type ItemLists, strongest } from "../../../../../batch-training/train/recommenders/item-lists.ts";
 import { windowCounts } from "../../../../../batch-training/train/recommenders/popularity.ts";
 import { defaults } from "../../../../../batch-training/train/recommenders/recommender.ts";
 import { ruleLists } from "../../../../../batch-training/train/recommenders/sequential-rules.ts";
@@ -228,5 +229,25 @@ describe("every model", () => {
     const few = new Float32Array(alone.items);
     tiny.score(itemHistory(0), Number.NaN, few);
     expect(few.every((score) => Number.isFinite(score))).toBe(true);
+  });
+});
+
+describe("cutting a row", () => {
+  it("keeps what sorting by absolute weight would, ties to the lower index", () => {
+    const weight = fc.oneof(fc.constant(0), fc.integer({ min: -4, max: 4 }));
+    fc.assert(
+      fc.property(
+        fc.array(weight, { maxLength: 40 }),
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(39),
+        (row, count, except) => {
+          const naive = [...row.keys()]
+            .filter((item) => row[item] !== 0 && item !== except)
+            .sort((a, b) => Math.abs(row[b] ?? 0) - Math.abs(row[a] ?? 0) || a - b)
+            .slice(0, count);
+          expect(strongest(Float32Array.from(row), count, except)).toEqual(naive);
+        },
+      ),
+    );
   });
 });
