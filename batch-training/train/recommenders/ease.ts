@@ -83,7 +83,7 @@ async function solveEase(matrix: SparseMatrix, settings: EaseSettings, threads: 
 export const ease: Recommender = {
   name: "ease",
   description: "closed-form item-item ridge with zero diagonal",
-  search: { lambda: [200, 50, 100, 400, 800] },
+  search: { lambda: [200, 50, 100, 400, 800, 1600] },
   fit: async (log, parameters, context) => {
     const settings = { lambda: setting(parameters, "lambda"), userPower: 0, itemPower: 0 };
     const solution = await solveEase(interactionMatrix(log), settings, context.threads);

@@ -1,7 +1,10 @@
 import { openTileProducts, type TileProducts } from "./tile-products.ts";
 
-/** Tile edge for large matrices: 1 MiB a tile, and a factorisation of diagonal tiles that is a tenth of the whole. */
+/** Tile edge: large tiles multiply faster, small ones leave less to the factorisation of diagonal tiles in plain code. */
 const TILE = 512;
+const SMALL_TILE = 192;
+/** From here on the products outweigh the diagonal. */
+const LARGE = 4_096;
 /** Up to this size plain double precision is done before a session is open. */
 const SMALL = 384;
 
@@ -25,7 +28,7 @@ export async function invertSymmetric(matrix: Float32Array, n: number, threads: 
     invertSmall(matrix, n);
     return;
   }
-  const size = Math.min(TILE, Math.ceil(n / 2));
+  const size = n < LARGE ? SMALL_TILE : TILE;
   const products = await openTileProducts(size, threads);
   try {
     const grid = new Tiles(n, size);

@@ -42,7 +42,12 @@ function gemm(
 
 export async function openTileProducts(size: number, threads: number): Promise<TileProducts> {
   const open = (options: Parameters<typeof gemm>[0]): Promise<InferenceSession> =>
-    InferenceSession.create(gemm(options, size), { intraOpNumThreads: threads, executionProviders: ["cpu"] });
+    InferenceSession.create(gemm(options, size), {
+      intraOpNumThreads: threads,
+      executionProviders: ["cpu"],
+      // Waiting threads sleep: spinning takes the processor from whoever else works on the machine.
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
+    });
   const sessions = await Promise.all([
     open({ transA: 0, transB: 1, alpha: -1 }),
     open({ transA: 0, transB: 0, alpha: 1 }),
