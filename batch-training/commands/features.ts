@@ -1,6 +1,9 @@
 /** `edgewise features`: what is defined, what changed, what a value is made of. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { defineCommand } from "citty";
+import { parse as parseCsv } from "csv-parse/sync";
 import { parse } from "yaml";
 import { explainFeature, type FeatureExplanation } from "../../models/contract/api/features.ts";
 import { FEATURE_CATALOG, FRAUD_FEATURES, featureService } from "../../models/catalog/feature-catalog.ts";
@@ -11,6 +14,7 @@ import {
   type ServiceDocument,
 } from "../../models/features/registry.ts";
 import { connectionArgs } from "../client/connection.ts";
+import { buildFeatures } from "../features/build-features.ts";
 import { checkRegistry, generateRegistry, readRegistry } from "../features/registry-files.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
@@ -166,7 +170,87 @@ function explanationText(explained: FeatureExplanation): string {
   return lines.join("\n");
 }
 
+const build = strictCommand({
+  meta: { name: "build", description: "Point-in-time training rows from an event log, in bounded memory" },
+  args: {
+    events: {
+      type: "string",
+      description: "folder or file of stored events, NDJSON or NDJSON.gz",
+      valueHint: "PATH",
+      required: true,
+    },
+    out: { type: "string", description: "Parquet file to write", valueHint: "FILE", required: true },
+    labels: {
+      type: "string",
+      description: "CSV with a column order_id: the rows wanted; default all",
+      valueHint: "FILE",
+    },
+    service: { type: "string", description: "feature service", valueHint: "SERVICE", default: FRAUD_FEATURES.name },
+    maturityDays: {
+      type: "string",
+      description: "days after which an unlabelled row is negative",
+      valueHint: "N",
+      default: "30",
+    },
+    from: { type: "string", description: "first as-of time", valueHint: "TIME" },
+    to: { type: "string", description: "end of as-of times", valueHint: "TIME" },
+    threads: { type: "string", description: "threads; default: one per core", valueHint: "N" },
+  },
+  run: async ({ args }) => {
+    const service = featureService(args.service);
+    if (!service) throw new UserError(`there is no feature service ${args.service}; there is ${serviceNames()}`, 2);
+    const files = eventFiles(args.events);
+    const report = await buildFeatures({
+      files,
+      service,
+      out: args.out,
+      maturityMs: positive("--maturity-days", args.maturityDays) * 86_400_000,
+      threads: args.threads === undefined ? availableParallelism() : positive("--threads", args.threads),
+      ...(args.from === undefined ? {} : { from: time("--from", args.from) }),
+      ...(args.to === undefined ? {} : { to: time("--to", args.to) }),
+      ...(args.labels === undefined ? {} : { wanted: wantedRows(args.labels) }),
+      onStage: (text) => console.error(text),
+    });
+    console.log(
+      `${report.rows} rows (${report.positives} positive, ${report.immature} left out as too young) from ${report.events} events ` +
+        `in ${report.seconds.toFixed(1)} s: ${args.out}`,
+    );
+  },
+});
+
+function eventFiles(path: string): string[] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) throw new UserError(`${path} does not exist`, 2);
+  if (found.isFile()) return [path];
+  const files = readdirSync(path, { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(ndjson|jsonl)(\.gz)?$/.test(name))
+    .toSorted()
+    .map((name) => join(path, name));
+  if (files.length === 0) throw new UserError(`${path} has no .ndjson or .ndjson.gz files`, 2);
+  return files;
+}
+
+function wantedRows(file: string): Set<string> {
+  const rows = parseCsv<Record<string, string>>(readFileSync(file), { columns: true, skip_empty_lines: true });
+  const ids = rows.map((row) => row["order_id"] ?? row["orderId"]);
+  if (ids.length === 0 || ids[0] === undefined)
+    throw new UserError(`${file} needs a column order_id and at least one row`, 2);
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new UserError(`${option} needs a number above 0, not "${text}"`, 2);
+  return value;
+}
+
+function time(option: string, text: string): number {
+  const value = Date.parse(text);
+  if (Number.isNaN(value)) throw new UserError(`${option} needs a time such as 2026-03-01T00:00:00Z, not "${text}"`, 2);
+  return value;
+}
+
 export const features = defineCommand({
   meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
-  subCommands: { list, show, diff, validate, generate, explain },
+  subCommands: { list, show, diff, validate, generate, explain, build },
 });

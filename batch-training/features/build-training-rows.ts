@@ -1,10 +1,10 @@
 import type { StoredEvent } from "../../models/contract/events.ts";
-import { type Catalog, compileSource } from "../../models/features/catalog.ts";
+import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
-import { readPath, type Scope } from "../../models/features/evaluate.ts";
 import { ReplayState } from "./replay-state.ts";
 import { RowColumns } from "./row-columns.ts";
+import { requestReader, sourceReader } from "./source-reader.ts";
 
 export interface TrainingRowOptions {
   /** The log in order of visibility: `ingestedAt` never decreases. Duplicates are harmless. */
@@ -119,37 +119,4 @@ function outOfOrder(event: StoredEvent, newest: number): Error {
     `the log is not in order of ingestion: event ${event.id} of ${event.source} at ${at} follows one of ` +
       `${new Date(newest).toISOString()}; sort it by ingestedAt first`,
   );
-}
-
-interface SourceFact {
-  readonly identity: string;
-  readonly time: number;
-  readonly payload: unknown;
-}
-
-/** Reads identity and time of a source's facts from events; null where an event has none. Sources without fan-out only. */
-function sourceReader(definition: SourceDefinition): (event: StoredEvent) => SourceFact | null {
-  const source = compileSource(definition);
-  const roots = new Map(definition.events.map(({ type, root }) => [type, readPath(root)]));
-  return (event) => {
-    const root = roots.get(event.type);
-    if (!root) return null;
-    const payload = root(event.data);
-    const scope: Scope = { root: payload, time: Date.parse(event.time), asOf: event.ingestedAt, feature: null };
-    if (source.where !== null && source.where(scope) !== true) return null;
-    const identity = source.identity?.(scope);
-    const time = source.time?.(scope) ?? scope.time;
-    return typeof identity === "string" && typeof time === "number" ? { identity, time, payload } : null;
-  };
-}
-
-function requestReader(service: CompiledService): (event: StoredEvent) => (SourceFact & { subject: string }) | null {
-  const read = sourceReader(service.definition.request);
-  const [first] = service.entities;
-  return (event) => {
-    const fact = read(event);
-    if (fact === null) return null;
-    const subject = first?.key({ root: fact.payload, time: fact.time, asOf: fact.time, feature: null });
-    return { ...fact, subject: typeof subject === "string" ? subject : "" };
-  };
 }

@@ -143,6 +143,12 @@ function inOrder(definition: ServiceDefinition): FeatureDefinition[] {
   return ordered;
 }
 
+function readsPayload(node: Node): boolean {
+  if (node.op === "path" || node.op === "total" || node.op === "length") return true;
+  if ("args" in node) return node.args.some(readsPayload);
+  return "arg" in node && readsPayload(node.arg);
+}
+
 /** Names of the features that an expression refers to. */
 export function featureInputs(node: Node): string[] {
   if (node.op === "feature") return [node.name];
@@ -157,6 +163,10 @@ function compileFeature(feature: FeatureDefinition, context: ServiceContext): Co
     case "request":
       return { ...base, kind: "request", value: compileExpression(feature.value) };
     case "derived":
+      if (readsPayload(feature.value))
+        throw new Error(
+          `derived feature ${feature.name} reads the request; make that a request feature and derive from it`,
+        );
       return {
         ...base,
         kind: "derived",

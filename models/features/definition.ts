@@ -204,7 +204,7 @@ export interface AggregateFeature<N extends string = string> extends FeatureBase
 
 export interface DerivedFeature<N extends string = string> extends FeatureBase<N> {
   readonly kind: "derived";
-  /** Over `featureValue` nodes and request fields. */
+  /** Over `featureValue` nodes and constants only, so that it can be computed wherever its inputs are. */
   readonly value: Node;
 }
 

@@ -1,5 +1,5 @@
 import { finish } from "./aggregation.ts";
-import { factOf } from "./catalog.ts";
+import { type CompiledGroup, factOf } from "./catalog.ts";
 import type { CompiledAggregate, CompiledService, CompiledWindow } from "./compile-service.ts";
 import type { EntityState } from "./entity-state.ts";
 import { asNumber, type Scope } from "./evaluate.ts";
@@ -14,6 +14,8 @@ export interface RequestContext {
   readonly payload: unknown;
   /** Epoch milliseconds. */
   readonly asOf: number;
+  /** The request's identity and own facts, where they are known without the payload. */
+  readonly own?: { readonly identity: number; readonly facts: ReadonlyMap<CompiledGroup, Fact> };
 }
 
 export interface FinishedVector {
@@ -69,6 +71,38 @@ export function finishAll(
   return new Finisher(service, states, request).runAll();
 }
 
+/** Values of the aggregates of one entity of a service, written into `values`, which has a place for every feature. */
+export function finishEntity(
+  service: CompiledService,
+  entity: { readonly index: number; readonly state: EntityState | null },
+  request: RequestContext,
+  values: Float64Array,
+): void {
+  const states: (EntityState | null | undefined)[] = service.entities.map(() => undefined);
+  states[entity.index] = entity.state;
+  new Finisher(service, states, request).aggregatesInto(entity.index, values);
+}
+
+/** Values of the request's own features, written into `values`. */
+export function finishRequest(service: CompiledService, request: RequestContext, values: Float64Array): void {
+  const scope: Scope = { root: request.payload, time: request.asOf, asOf: request.asOf, feature: null };
+  for (const [index, feature] of service.features.entries())
+    if (feature.kind === "request") values[index] = withFallback(asNumber(feature.value(scope)), feature.fallback);
+}
+
+/** The vector once request features and aggregates are in `values`: adds what is derived from them. */
+export function finishDerived(service: CompiledService, asOf: number, values: Float64Array): Float32Array {
+  const feature = (name: string): number => values[service.positionOf(name)] ?? Number.NaN;
+  const scope: Scope = { root: null, time: asOf, asOf, feature };
+  for (const [index, one] of service.features.entries())
+    if (one.kind === "derived") values[index] = withFallback(asNumber(one.value(scope)), one.fallback);
+  return Float32Array.from(service.vector, (index) => values[index] ?? Number.NaN);
+}
+
+function withFallback(value: number, fallback: number): number {
+  return Number.isNaN(value) ? fallback : value;
+}
+
 class Finisher {
   private readonly service: CompiledService;
   private readonly states: readonly (EntityState | null | undefined)[];
@@ -76,7 +110,7 @@ class Finisher {
   private readonly scope: Scope;
   private readonly identity: number;
   private readonly opened: (Opened | undefined)[];
-  private readonly requestFacts = new Map<CompiledWindow["group"], Fact>();
+  private readonly requestFacts: Map<CompiledGroup, Fact>;
   private readonly values: Float64Array;
   private readonly ages: Float64Array;
   private readonly expired: boolean[] = [];
@@ -84,7 +118,7 @@ class Finisher {
   constructor(
     service: CompiledService,
     states: readonly (EntityState | null | undefined)[],
-    { payload, asOf }: RequestContext,
+    { payload, asOf, own }: RequestContext,
   ) {
     this.service = service;
     this.states = states;
@@ -97,8 +131,9 @@ class Finisher {
       asOf,
       feature: (name) => this.values[service.positionOf(name)] ?? Number.NaN,
     };
-    const identity = service.request.identity?.(this.scope);
-    this.identity = typeof identity === "string" ? hash48(identity) : -1;
+    this.requestFacts = new Map(own?.facts);
+    const identity = own === undefined ? service.request.identity?.(this.scope) : undefined;
+    this.identity = typeof identity === "string" ? hash48(identity) : (own?.identity ?? -1);
     this.opened = service.windows.map((window) => this.open(window));
   }
 
@@ -125,12 +160,17 @@ class Finisher {
     };
   }
 
+  aggregatesInto(entity: number, values: Float64Array): void {
+    for (const [index, feature] of this.service.features.entries()) {
+      if (feature.kind === "aggregate" && this.service.windows[feature.window]?.entity === entity)
+        values[index] = withFallback(this.evaluate(index), feature.fallback);
+    }
+  }
+
   private evaluateAll(): void {
     const { features } = this.service;
     for (let i = 0; i < features.length; i++) {
-      const value = this.evaluate(i);
-      const feature = features[i];
-      this.values[i] = Number.isNaN(value) && feature !== undefined ? feature.fallback : value;
+      this.values[i] = withFallback(this.evaluate(i), features[i]?.fallback ?? Number.NaN);
     }
   }
 
