@@ -17,7 +17,7 @@ const TO = Date.parse("2018-08-01T00:00:00Z");
 const HISTORY_FROM = FROM - 38 * 86_400_000;
 /** The reference file has six decimals. */
 const TOLERANCE = 1e-6;
-const CHUNK = 2_000;
+const CHUNK = 1_000;
 const DIMENSIONS = { objects: 1, batch: 200 } as const;
 
 export interface Parity {
