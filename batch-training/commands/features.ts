@@ -17,6 +17,7 @@ import { connectionArgs } from "../client/connection.ts";
 import { buildFeatures } from "../features/build-features.ts";
 import { checkRegistry, generateRegistry, readRegistry } from "../features/registry-files.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
+import { consistency } from "./features-consistency.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -252,5 +253,5 @@ function time(option: string, text: string): number {
 
 export const features = defineCommand({
   meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
-  subCommands: { list, show, diff, validate, generate, explain, build },
+  subCommands: { list, show, diff, validate, generate, explain, build, consistency },
 });

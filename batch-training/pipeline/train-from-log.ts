@@ -4,6 +4,7 @@ import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-ca
 import { LABEL_DELAY_MS } from "../../models/catalog/fraud-orders/features.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { fraudChargebacks } from "../../models/catalog/fraud-orders/sources.ts";
+import { checkService, qualityText } from "../../models/features/quality.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
 import type { GateReport } from "../evaluate/gates.ts";
@@ -60,6 +61,12 @@ export async function trainFromLog(options: TrainFromLogOptions): Promise<TrainF
     onProgress: (events) => onStage("rows", `${events} of ${log.size} events replayed`),
   });
   const champion = await servingChampion(client);
+  const quality = checkService(FRAUD_FEATURES.definition, rows.columns);
+  onStage("quality", qualityText(quality));
+  if (quality.findings.length > 0) {
+    const summary = summarise(rows, log.size, champion?.version ?? null);
+    return { ...summary, gates: null, refusals: [qualityText(quality)], manifest: null, promoted: false };
+  }
   const trained = await trainFraud({
     model: FRAUD_MODEL,
     service: { name: FRAUD_FEATURES.name, hash: FRAUD_FEATURES.hash },

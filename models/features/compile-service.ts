@@ -107,7 +107,7 @@ export function serviceHash(definition: ServiceDefinition): string {
 
 /** What determines a feature's values. */
 export function valueOf(feature: FeatureDefinition): unknown {
-  const { description: _description, ...rest } = feature;
+  const { description: _description, checks: _checks, ...rest } = feature;
   if (rest.kind !== "aggregate") return rest;
   const { owner: _owner, description: _text, sensitivity: _sensitivity, ...group } = rest.group;
   return { ...rest, group };

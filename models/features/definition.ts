@@ -181,11 +181,24 @@ export interface Window {
   readonly delayMs: number;
 }
 
+/** What must hold of a feature's values in a training set or a load; a failed check stops publication. No part of its hash. */
+export interface Checks {
+  readonly maxNullShare?: number;
+  readonly min?: number;
+  readonly max?: number;
+  readonly minDistinct?: number;
+  /** Of the newest value of a load. */
+  readonly maxAgeSeconds?: number;
+  /** Population stability index against the set that was accepted before. */
+  readonly maxShift?: number;
+}
+
 interface FeatureBase<N extends string> {
   readonly name: N;
   readonly description: string;
   /** The value where there is none: NaN in the vector when null. */
   readonly fallback: number | null;
+  readonly checks: Checks;
 }
 
 export interface RequestFeature<N extends string = string> extends FeatureBase<N> {
@@ -213,14 +226,21 @@ export type FeatureDefinition<N extends string = string> = RequestFeature<N> | A
 interface FeatureOptions {
   readonly description: string;
   readonly fallback?: number;
+  readonly checks?: Checks;
 }
+
+const common = ({ description, fallback, checks }: FeatureOptions) => ({
+  description,
+  fallback: fallback ?? null,
+  checks: checks ?? {},
+});
 
 export function requestFeature<const N extends string>(
   name: N,
   value: Expr<"number" | "flag"> | Expr<"number"> | Expr<"flag">,
   options: FeatureOptions,
 ): RequestFeature<N> {
-  return { kind: "request", name, value, description: options.description, fallback: options.fallback ?? null };
+  return { kind: "request", name, value, ...common(options) };
 }
 
 export function derivedFeature<const N extends string>(
@@ -228,7 +248,7 @@ export function derivedFeature<const N extends string>(
   value: Expr<"number"> | Expr<"flag">,
   options: FeatureOptions,
 ): DerivedFeature<N> {
-  return { kind: "derived", name, value, description: options.description, fallback: options.fallback ?? null };
+  return { kind: "derived", name, value, ...common(options) };
 }
 
 type ColumnAggregation<C extends string> = Aggregation & { readonly column?: C | null };
@@ -250,8 +270,7 @@ export function aggregateFeature<const N extends string, C extends string>(
     aggregation,
     window: { lengthMs: options.windowMs, delayMs: options.delayMs ?? 0 },
     countsRequest: options.countsRequest ?? false,
-    description: options.description,
-    fallback: options.fallback ?? null,
+    ...common(options),
   };
 }
 

@@ -50,8 +50,12 @@ export const LABEL_DELAY_MS = 7 * DAY_MS;
 const requestFeatures = [
   requestFeature("amount", amountOf(order.number("total.amount")), {
     description: "Total of the order, in major units",
+    checks: { maxNullShare: 0, min: 0, minDistinct: 2 },
   }),
-  requestFeature("hour_of_day", hour(placedAt, "UTC"), { description: "Hour the order was placed, 0–23, UTC" }),
+  requestFeature("hour_of_day", hour(placedAt, "UTC"), {
+    description: "Hour the order was placed, 0–23, UTC",
+    checks: { maxNullShare: 0, min: 0, max: 23 },
+  }),
   requestFeature("is_weekend", gte(weekday(placedAt, "UTC"), 5), { description: "1 on Saturday and Sunday, UTC" }),
   requestFeature("is_night", lte(hour(placedAt, "UTC"), 6), { description: "1 from 0:00 to 6:59 UTC" }),
   requestFeature("line_count", order.length("lines"), { description: "Lines of the order" }),
@@ -87,6 +91,7 @@ const count = <E extends EntityName, D extends Days>(entity: E, group: Group<nev
       description: `Orders of the ${entity} in ${days} days, this one included`,
       windowMs: days * DAY_MS,
       countsRequest: true,
+      checks: { min: 1 },
     },
   );
 
@@ -150,7 +155,10 @@ const chargebackShare = <E extends EntityName, D extends Days>(entity: E, days: 
       // Missing where the entity is missing, 0 where it has no orders.
       featureValue(`${entity}_orders_delayed_${days}d`),
     ),
-    { description: `Share of fraud among the orders of the ${entity} in the ${days} days that ended 7 days ago` },
+    {
+      description: `Share of fraud among the orders of the ${entity} in the ${days} days that ended 7 days ago`,
+      checks: { min: 0, max: 1 },
+    },
   );
 
 const distinct = <N extends string, C extends string>(
