@@ -43,7 +43,7 @@ export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   mountRegistry(app, deps.http, deps.registry);
   mountApiKeys(app, deps.http, deps.access);
   mountMonitoring(app, deps.http, deps.monitoring);
-  mountReference(app, deps.http, { routes: MOUNTED_ROUTES, version: deps.monitoring.version, asset: deps.asset });
+  mountReference(app, deps.http, { routes: MOUNTED_ROUTES, asset: deps.asset });
   app.notFound((c) => {
     const path = new URL(c.req.url).pathname;
     const code = MOUNTED_ROUTES.some((route) => matches(route.path, path)) ? "method-not-allowed" : "route-not-found";

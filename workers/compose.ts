@@ -177,11 +177,14 @@ function httpDeps(
   };
 }
 
-/** The newest fact behind a decision tells how fresh its features were; an order with no history tells nothing. */
+/**
+ * The newest earlier fact behind a decision tells how fresh its features were. Age 0 is the order itself, where a feature counts
+ * it; an order with no history tells nothing.
+ */
 function observeFreshness(metrics: MetricRegistry): (features: FeatureVector) => void {
   return ({ ages }) => {
     let newest = Number.POSITIVE_INFINITY;
-    for (const age of ages) if (age !== null && age < newest) newest = age;
+    for (const age of ages) if (age !== null && age > 0 && age < newest) newest = age;
     if (Number.isFinite(newest)) metrics.observe("feature_freshness_seconds", newest, { service: FRAUD_FEATURES.name });
   };
 }

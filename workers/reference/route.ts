@@ -11,7 +11,6 @@ import { openApi } from "./open-api.ts";
 export interface ReferenceDeps {
   /** The operations that are mounted: the document describes these and no others. */
   readonly routes: readonly RouteDefinition[];
-  readonly version: string;
   /** Static files of the reference page. */
   readonly asset: (name: string) => Promise<Response>;
 }
@@ -23,7 +22,7 @@ const ASSETS = new Set(["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32
 export function mountReference(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: ReferenceDeps): void {
   let document: string | null = null;
   mount(app, http, openApiDocument, () => {
-    document ??= JSON.stringify(openApi(deps.routes, deps.version));
+    document ??= JSON.stringify(openApi(deps.routes, `${CONTRACT_VERSION}.0.0`));
     return new Response(document, { headers: { "content-type": "application/json" } });
   });
 
