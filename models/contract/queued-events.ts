@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { MAX_EVENTS_PER_BATCH } from "./events.ts";
-import { TenantId } from "./primitives.ts";
+import { Sha256, TenantId } from "./primitives.ts";
 
 /**
  * What travels on the queue of domain events. The HTTP route sends this shape; other Workers of the account may put one
@@ -13,6 +13,8 @@ export const QueuedEvents = z
     events: z.array(z.unknown()).min(1).max(MAX_EVENTS_PER_BATCH),
     /** Set for replayed dead letters: their identifiers are pseudonyms already. */
     pseudonymised: z.boolean().optional(),
+    /** CONTRACT_HASH of the build that validated every event of this message: the same contract need not look again. */
+    validatedBy: Sha256.optional(),
   })
   .meta({ id: "QueuedEvents" });
 export type QueuedEvents = z.infer<typeof QueuedEvents>;

@@ -70,56 +70,104 @@ function renderLabels(labels: Labels): string {
     .join(",");
 }
 
-/** Counts of one isolate since its last flush. */
+/** One counter or gauge, or one histogram with its observations by bucket, each counted in the smallest that holds it. */
+interface Series {
+  readonly name: string;
+  readonly labels: string;
+  readonly kind: "counter" | "gauge" | "histogram";
+  readonly bounds: readonly number[];
+  readonly buckets: Float64Array;
+  /** Of a histogram: the sum of what was observed. */
+  value: number;
+}
+
+/** Counts of one isolate since its last flush. Counting is on the path of every request: labels are rendered once per series. */
 export class MetricRegistry {
-  #points = new Map<string, { name: string; labels: string; kind: "counter" | "gauge"; value: number }>();
+  #series = new Map<string, Series>();
+  /** Points given back, by sample. */
+  #restored = new Map<string, MetricPoint>();
 
   /** Adds to a counter, or sets a gauge. */
   count(name: MetricName, labels: Labels = {}, value = 1): void {
-    const { kind } = METRICS[name];
-    if (kind === "histogram") throw new TypeError(`${name} is a histogram: use observe`);
-    this.#add(name, renderLabels(labels), value, kind);
+    const series = this.#seriesOf(name, labels);
+    if (series.kind === "histogram") throw new TypeError(`${name} is a histogram: use observe`);
+    series.value = series.kind === "gauge" ? value : series.value + value;
   }
 
   /** Adds one observation to a histogram. */
   observe(name: MetricName, value: number, labels: Labels = {}): void {
-    const definition: CounterDefinition | HistogramDefinition = METRICS[name];
-    if (definition.kind !== "histogram") throw new TypeError(`${name} is not a histogram: use count`);
-    const rendered = renderLabels(labels);
-    const prefix = rendered === "" ? "" : `${rendered},`;
-    for (const bound of definition.buckets) {
-      if (value <= bound) this.#add(`${name}_bucket`, `${prefix}le="${bound}"`, 1, "counter");
-    }
-    this.#add(`${name}_bucket`, `${prefix}le="+Inf"`, 1, "counter");
-    this.#add(`${name}_sum`, rendered, value, "counter");
-    this.#add(`${name}_count`, rendered, 1, "counter");
+    const series = this.#seriesOf(name, labels);
+    if (series.kind !== "histogram") throw new TypeError(`${name} is not a histogram: use count`);
+    const { bounds, buckets } = series;
+    let at = 0;
+    while (at < bounds.length && !(value <= (bounds[at] as number))) at++;
+    buckets[at] = (buckets[at] as number) + 1;
+    series.value += value;
   }
 
+  /** Series counted since the last flush. */
   get size(): number {
-    return this.#points.size;
+    return this.#series.size + this.#restored.size;
   }
 
   /** Takes what was counted, leaving nothing. */
   drain(): MetricPoint[] {
-    const points = [...this.#points.values()];
-    this.#points = new Map();
-    return points;
+    const points = new Map(this.#restored);
+    for (const series of this.#series.values()) for (const point of pointsOf(series)) addPoint(points, point);
+    this.#series = new Map();
+    this.#restored = new Map();
+    return [...points.values()];
   }
 
   /** Puts points back that could not be delivered. */
   restore(points: readonly MetricPoint[]): void {
-    for (const point of points) {
-      if (point.kind === "counter") this.#add(point.name, point.labels, point.value, "counter");
-    }
+    for (const point of points) if (point.kind === "counter") addPoint(this.#restored, point);
   }
 
-  #add(name: string, labels: string, value: number, kind: "counter" | "gauge"): void {
-    const key = `${name}{${labels}`;
-    const known = this.#points.get(key);
-    if (!known) this.#points.set(key, { name, labels, kind, value });
-    else if (kind === "gauge") known.value = value;
-    else known.value += value;
+  #seriesOf(name: MetricName, labels: Labels): Series {
+    let key: string = name;
+    for (const label in labels) key += `\n${label}\n${labels[label]}`;
+    const known = this.#series.get(key);
+    if (known) return known;
+    const definition: CounterDefinition | HistogramDefinition = METRICS[name];
+    const bounds = definition.kind === "histogram" ? definition.buckets : [];
+    const series: Series = {
+      name,
+      labels: renderLabels(labels),
+      kind: definition.kind,
+      bounds,
+      buckets: new Float64Array(bounds.length + 1),
+      value: 0,
+    };
+    this.#series.set(key, series);
+    return series;
   }
+}
+
+function pointsOf({ name, labels, kind, bounds, buckets, value }: Series): MetricPoint[] {
+  if (kind !== "histogram") return [{ name, labels, kind, value }];
+  const prefix = labels === "" ? "" : `${labels},`;
+  const points: MetricPoint[] = [];
+  const add = (part: string, own: string, total: number): void => {
+    points.push({ name: `${name}_${part}`, labels: own, kind: "counter", value: total });
+  };
+  let count = 0;
+  for (const [index, within] of buckets.entries()) {
+    count += within;
+    const isLast = index === bounds.length;
+    // A bucket that is still empty is left out: its count is zero either way.
+    if (count > 0) add("bucket", `${prefix}le="${isLast ? "+Inf" : bounds[index]}"`, count);
+  }
+  add("sum", labels, value);
+  add("count", labels, count);
+  return points;
+}
+
+/** Counters add up, gauges keep the newest. */
+function addPoint(points: Map<string, MetricPoint>, point: MetricPoint): void {
+  const key = `${point.name}{${point.labels}`;
+  const known = points.get(key);
+  points.set(key, known && point.kind === "counter" ? { ...point, value: known.value + point.value } : point);
 }
 
 export interface Sample {

@@ -3,6 +3,7 @@ import { type EventResult, type EventsResponse, ingestEvents } from "../../model
 import type { InboundEvent } from "../../models/contract/events.ts";
 import { MAX_EVENTS_PER_BATCH } from "../../models/contract/events.ts";
 import { type EventRefusal, validateEvent } from "../../models/contract/validate-event.ts";
+import { CONTRACT_HASH } from "../../models/contract/version.ts";
 import type { QueuedEvents } from "../../models/contract/queued-events.ts";
 import { Failure } from "../http/failure.ts";
 import { issuesOf } from "../http/issues.ts";
@@ -66,14 +67,14 @@ function idOf(item: unknown): string | null {
     : null;
 }
 
-/** Packs events into as few messages as the queue's size limit allows, in order. */
+/** Packs validated events into as few messages as the queue's size limit allows, in order. */
 export function packMessages(tenant: string, events: readonly InboundEvent[]): QueuedEvents[] {
-  const messages: { v: 1; tenant: string; events: InboundEvent[] }[] = [];
+  const messages: { v: 1; tenant: string; validatedBy: string; events: InboundEvent[] }[] = [];
   let size = Number.POSITIVE_INFINITY;
   for (const event of events) {
     const characters = JSON.stringify(event).length;
     if (size + characters > MAX_MESSAGE_CHARACTERS) {
-      messages.push({ v: 1, tenant, events: [] });
+      messages.push({ v: 1, tenant, validatedBy: CONTRACT_HASH, events: [] });
       size = 0;
     }
     messages.at(-1)?.events.push(event);

@@ -19,9 +19,15 @@ export const MODEL_FILE = "model.onnx";
 /** ONNX Runtime keeps its sessions in the other Worker; here only the handle is charged. */
 const HANDLE_BYTES = 4_096;
 
-export interface LoadDeps {
-  readonly store: ModelStore;
+/** What runs models. */
+export interface Engines {
+  /** The compact engine's SIMD kernels. */
+  readonly kernels: WebAssembly.Module;
   readonly ort: OrtRpc;
+}
+
+export interface LoadDeps extends Engines {
+  readonly store: ModelStore;
 }
 
 /** `permanent`: no retry can mend it. */
@@ -39,29 +45,31 @@ export async function loadModel(deps: LoadDeps, place: ArtefactPlace): Promise<R
   if (!file) return permanently(`${MODEL_FILE} is not among the files`);
   const bytes = await deps.store.readFile(place, file.path, file.sha256);
   if (!bytes.ok) return permanently(bytes.error.reason);
-  return await openModel(deps.ort, place.tenant, manifest.value, bytes.value);
+  return await openModel(deps, place.tenant, manifest.value, bytes.value);
 }
 
 /** Opens a model whose bytes are at hand and verified. */
 export async function openModel(
-  ort: OrtRpc,
+  engines: Engines,
   tenant: string,
   manifest: Manifest,
   bytes: Uint8Array,
 ): Promise<Result<LoadedModel, LoadError>> {
-  return manifest.engine === "compact" ? openCompact(manifest, bytes) : await openOrt(ort, tenant, manifest);
+  return manifest.engine === "compact"
+    ? openCompact(engines.kernels, manifest, bytes)
+    : await openOrt(engines.ort, tenant, manifest);
 }
 
 /** Opens and proves a version that is about to be registered or promoted; the error says why it must not serve. */
 export async function proveModel(
-  ort: OrtRpc,
+  engines: Engines,
   tenant: string,
   manifest: Manifest,
   bytes: Uint8Array,
 ): Promise<Result<null, string>> {
   const wrongWidth = manifest.golden.rows.findIndex((row) => row.vector.length !== manifest.input.width);
   if (wrongWidth >= 0) return err(`golden row ${wrongWidth} does not have the input's ${manifest.input.width} values`);
-  const opened = await openModel(ort, tenant, manifest, bytes);
+  const opened = await openModel(engines, tenant, manifest, bytes);
   if (!opened.ok) return err(opened.error.reason);
   try {
     const objection = await proveSession(opened.value, manifest.golden);
@@ -71,9 +79,13 @@ export async function proveModel(
   }
 }
 
-function openCompact(manifest: Manifest, bytes: Uint8Array): Result<LoadedModel, LoadError> {
+function openCompact(
+  kernels: WebAssembly.Module,
+  manifest: Manifest,
+  bytes: Uint8Array,
+): Result<LoadedModel, LoadError> {
   try {
-    const session = compileSession(readModel(bytes));
+    const session = compileSession(readModel(bytes), { kernels });
     const explained = manifest.explanation === "exact" ? session.explain : null;
     return ok({
       ...identity(manifest),

@@ -5,7 +5,9 @@ import type { ApiClient } from "../../../batch-training/client/api-client.ts";
 const BATCH_EVENTS = 500;
 const CONCURRENCY = 4;
 const IDS_PER_CHECK = 1_000;
-const POLL_MS = 20;
+const POLL_MS = 25;
+/** Batches asked about at once. */
+const PROBES = 20;
 
 export interface Ingested {
   readonly events: number;
@@ -33,20 +35,35 @@ export async function ingest(client: ApiClient, events: readonly InboundEvent[])
     }),
   );
   const acceptedMs = performance.now() - started;
-  await settled(client, events);
+  await settled(client, batches);
   return { events: events.length, acceptedMs, settledMs: performance.now() - started };
 }
 
-async function settled(client: ApiClient, events: readonly InboundEvent[]): Promise<void> {
+/** Asks about the last event of each batch until all are settled, and then once about every event: asking costs the server, too. */
+async function settled(client: ApiClient, batches: readonly (readonly InboundEvent[])[]): Promise<void> {
+  const open = batches.flatMap((batch) => batch.at(-1) ?? []);
+  while (open.length > 0) {
+    const probe = open.slice(-PROBES);
+    if ((await unsettled(client, probe)).length === 0) open.splice(-PROBES);
+    else await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  let rest: readonly InboundEvent[] = batches.flat();
+  for (;;) {
+    rest = await unsettled(client, rest);
+    if (rest.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** The events that are not settled yet. */
+async function unsettled(client: ApiClient, events: readonly InboundEvent[]): Promise<InboundEvent[]> {
+  const waiting: InboundEvent[] = [];
   for (const [source, own] of Map.groupBy(events, (event) => event.source)) {
-    // Newest first: what is found settled early would only be asked about more often.
-    let open = own.map((event) => event.id);
-    while (open.length > 0) {
-      const ids = open.slice(0, IDS_PER_CHECK);
-      const { body } = await client.call(checkIngested, { body: { source, ids } });
-      const waiting = ids.filter((_, index) => body.ingested[index] !== true);
-      open = [...waiting, ...open.slice(IDS_PER_CHECK)];
-      if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    for (let from = 0; from < own.length; from += IDS_PER_CHECK) {
+      const part = own.slice(from, from + IDS_PER_CHECK);
+      const { body } = await client.call(checkIngested, { body: { source, ids: part.map((event) => event.id) } });
+      for (const [index, event] of part.entries()) if (body.ingested[index] !== true) waiting.push(event);
     }
   }
+  return waiting;
 }

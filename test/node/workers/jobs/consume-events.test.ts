@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { StoredEvent } from "../../../../models/contract/events.ts";
+import { MAX_EVENT_AGE_MS, type StoredEvent } from "../../../../models/contract/events.ts";
 import type { Order } from "../../../../models/contract/events/orders.ts";
 import type { ApplyOutcome } from "../../../../models/features/feature-store.ts";
 import { MetricRegistry } from "../../../../models/stats/metric-registry.ts";
+import { packMessages } from "../../../../workers/events/ingest.ts";
 import {
   type ConsumeDeps,
   consumeEvents,
@@ -95,6 +96,24 @@ describe("consumeEvents", () => {
     const { state, deps } = setUp();
     await consumeEvents(deps, [aPlacedOrder(), [aPageView(), aPaidOrder({ orderId: "ord-2" })]]);
     expect(state.log.map((event) => event.type)).toEqual(["order.placed.v1", "behavior.page_view.v1", "order.paid.v1"]);
+  });
+
+  it("an event that the door accepted is not refused because it aged on the queue", async () => {
+    const { state, deps } = setUp();
+    const old = aPageView({}, { time: at(-MAX_EVENT_AGE_MS - 1_000) });
+    await consumeEvents(deps, packMessages("default", [old]));
+    expect(state.log).toHaveLength(1);
+  });
+
+  it("validates what another contract has validated, and what nobody has", async () => {
+    const { state, deps } = setUp();
+    const wrong = { ...aPageView(), type: "no.such.type" };
+    await consumeEvents(deps, [
+      { v: 1, tenant: "default", validatedBy: "0".repeat(64), events: [wrong] },
+      { v: 1, tenant: "default", events: [wrong] },
+    ]);
+    expect(state.dead.map((entry) => entry.reason)).toEqual(["unknown-type", "unknown-type"]);
+    expect(state.log).toEqual([]);
   });
 
   it("takes an import's recorded time as the time the fact became visible", async () => {
