@@ -1,4 +1,4 @@
-import { COMMAND, type Executor, OBJECTIVE_CODES } from "./executor.ts";
+import { COMMAND, type Executor } from "./executor.ts";
 import { type FixedPoint, TreeGrower } from "./grow-tree.ts";
 import { CHUNK_ROWS } from "./layout.ts";
 import { mix } from "./mix.ts";
@@ -16,7 +16,9 @@ export interface BoostProgress {
 }
 
 export interface BoostResult {
-  readonly base: number;
+  /** One per output. */
+  readonly bases: readonly number[];
+  /** Round after round, one per output. */
   readonly trees: readonly Tree[];
   readonly validationLosses: readonly number[];
   readonly cancelled: boolean;
@@ -44,26 +46,31 @@ export class Booster {
     const { parameters, executor } = this;
     const { layout, doubles } = executor;
     this.packBlocks();
-    const base = this.baseScore();
-    doubles.fill(base, layout.scores / 8, layout.scores / 8 + layout.rowsTotal);
+    const bases = this.baseScores();
+    for (const [output, base] of bases.entries()) {
+      const scores = layout.scores / 8 + output * layout.rowsTotal;
+      doubles.fill(base, scores, scores + layout.rowsTotal);
+    }
     const largestWeight = this.largestWeight();
     const trees: Tree[] = [];
     const losses: number[] = [];
-    let best = { loss: Number.POSITIVE_INFINITY, trees: 0 };
+    let best = { loss: Number.POSITIVE_INFINITY, rounds: 0 };
     const stopping = parameters.earlyStoppingRounds > 0 && layout.validationRows > 0;
+    const sampling = parameters.rowFraction < 1 || parameters.featureFraction < 1 || parameters.nodeFeatureFraction < 1;
     for (let round = 0; round < parameters.trees; round++) {
-      if (this.team.cancelled) return { base, trees, validationLosses: losses, cancelled: true };
-      const tree = this.growRound(round, largestWeight);
-      trees.push(tree);
+      if (this.team.cancelled) return { bases, trees, validationLosses: losses, cancelled: true };
+      const grown = this.growRound(round, largestWeight);
+      trees.push(...grown);
       const loss = this.validationLoss();
       if (loss !== null) losses.push(loss);
       onProgress({ round: round + 1, rounds: parameters.trees, validationLoss: loss });
-      if (loss !== null && loss < best.loss) best = { loss, trees: round + 1 };
-      if (stopping && round + 1 - best.trees >= parameters.earlyStoppingRounds) break;
-      // A tree without a split has said what it can; with sampling the next one may still find something.
-      if (tree.feature.length === 0 && parameters.rowFraction === 1 && parameters.featureFraction === 1) break;
+      if (loss !== null && loss < best.loss) best = { loss, rounds: round + 1 };
+      if (stopping && round + 1 - best.rounds >= parameters.earlyStoppingRounds) break;
+      // Trees without a split have said what they can; with sampling the next ones may still find something.
+      if (!sampling && grown.every((tree) => tree.feature.length === 0)) break;
     }
-    return { base, trees: stopping ? trees.slice(0, best.trees) : trees, validationLosses: losses, cancelled: false };
+    const kept = stopping ? trees.slice(0, best.rounds * layout.outputs) : trees;
+    return { bases, trees: kept, validationLosses: losses, cancelled: false };
   }
 
   private packBlocks(): void {
@@ -78,18 +85,25 @@ export class Booster {
     return layout.weights === 0 ? 1 : (floats[layout.weights / 4 + row] ?? 0);
   }
 
-  /** The constant that minimises the loss, float32-exact: log-odds of the weighted rate, or the weighted mean. */
-  private baseScore(): number {
+  /** The constants that minimise the loss, float32-exact: log-odds, weighted mean, log class shares; 0 for a ranking. */
+  private baseScores(): number[] {
     const { layout, floats } = this.executor;
-    let sum = 0;
-    let weights = 0;
+    const { objective } = this.parameters;
+    if (objective === "lambdarank") return [0];
+    const sums = new Float64Array(layout.outputs);
+    let total = 0;
     for (let row = 0; row < layout.trainRows; row++) {
       const weight = this.weight(row);
-      sum += weight * (floats[layout.labels / 4 + row] ?? 0);
-      weights += weight;
+      const label = floats[layout.labels / 4 + row] ?? 0;
+      if (objective === "softmax") sums[label] = (sums[label] ?? 0) + weight;
+      else sums[0] = (sums[0] ?? 0) + weight * label;
+      total += weight;
     }
-    const mean = sum / weights;
-    return Math.fround(this.parameters.objective === "logistic" ? Math.log(mean / (1 - mean)) : mean);
+    return Array.from(sums, (sum) => {
+      const mean = sum / total;
+      if (objective === "squared") return Math.fround(mean);
+      return Math.fround(objective === "softmax" ? Math.log(mean) : Math.log(mean / (1 - mean)));
+    });
   }
 
   private largestWeight(): number {
@@ -109,38 +123,65 @@ export class Booster {
     };
   }
 
-  private growRound(round: number, largestWeight: number): Tree {
-    const { executor, team, parameters } = this;
-    const { layout, doubles, kernel } = executor;
-    const chunks = Math.ceil(layout.trainRows / CHUNK_ROWS);
-    const logistic = parameters.objective === "logistic";
-    const fixed = logistic
-      ? this.fixedPoint(largestWeight, largestWeight / 4)
-      : this.fixedPoint(this.largestResidual(chunks), largestWeight);
-    doubles[layout.search / 8 + 8] = 1 / fixed.gradientUnit;
-    doubles[layout.search / 8 + 9] = 1 / fixed.hessianUnit;
-    executor.setArguments(OBJECTIVE_CODES[parameters.objective]);
-    team.run(COMMAND.gradients, chunks);
+  private growRound(round: number, largestWeight: number): Tree[] {
+    const { parameters, executor } = this;
+    const { layout, kernel } = executor;
+    const fixed = this.findGradients(largestWeight);
     this.drawFeatures(round);
     const all = parameters.rowFraction === 1;
-    let drawn = layout.trainRows;
-    if (all) kernel.identityRows(layout.rows, 0, layout.trainRows);
-    else {
-      const threshold = Math.min(0xffffffff, Math.round(parameters.rowFraction * 2 ** 32));
-      drawn = kernel.sampleRows(layout.rows, layout.trainRows, mix(mix(this.seed) ^ (round + 1)), threshold) >>> 0;
+    const threshold = Math.min(0xffffffff, Math.round(parameters.rowFraction * 2 ** 32));
+    const rowSeed = mix(mix(this.seed) ^ (round + 1));
+    return Array.from({ length: layout.outputs }, (_, output) => {
+      let drawn = layout.trainRows;
+      if (all) kernel.identityRows(layout.rows, 0, layout.trainRows);
+      else drawn = kernel.sampleRows(layout.rows, layout.trainRows, rowSeed, threshold) >>> 0;
+      const tree = this.grower.grow(drawn, all, fixed, output, mix(rowSeed ^ ~output));
+      this.grower.addToDrawnRows(tree, output);
+      this.addToOtherRows(tree, drawn, output);
+      return tree;
+    });
+  }
+
+  /** Gradients and hessians of every row and output, in fixed point of a common scale. */
+  private findGradients(largestWeight: number): FixedPoint {
+    const { executor, team, parameters } = this;
+    const { layout } = executor;
+    const chunks = Math.ceil(layout.trainRows / CHUNK_ROWS);
+    const { objective } = parameters;
+    if (objective === "logistic" || objective === "squared") {
+      const fixed =
+        objective === "logistic"
+          ? this.fixedPoint(largestWeight, largestWeight / 4)
+          : this.fixedPoint(this.largestResidual(chunks), largestWeight);
+      this.writeScale(fixed);
+      team.run(COMMAND.gradients, chunks);
+      return fixed;
     }
-    const tree = this.grower.grow(drawn, all, fixed, 0, mix(mix(this.seed) ^ ~round));
-    this.grower.addToDrawnRows(tree, 0);
-    this.addToOtherRows(tree, drawn);
-    return tree;
+    const tasks = objective === "lambdarank" ? Math.min(chunks, layout.trainGroups) : chunks;
+    executor.setArguments(tasks);
+    team.run(COMMAND.gradients, tasks);
+    const fixed = this.fixedPoint(this.largestPartial(tasks, 0), this.largestPartial(tasks, 1));
+    this.writeScale(fixed);
+    team.run(COMMAND.quantise, chunks);
+    return fixed;
+  }
+
+  private writeScale(fixed: FixedPoint): void {
+    const { doubles, layout } = this.executor;
+    doubles[layout.search / 8 + 8] = 1 / fixed.gradientUnit;
+    doubles[layout.search / 8 + 9] = 1 / fixed.hessianUnit;
+  }
+
+  private largestPartial(tasks: number, which: 0 | 1): number {
+    const { layout, doubles } = this.executor;
+    let largest = 0;
+    for (let i = 0; i < tasks; i++) largest = Math.max(largest, doubles[layout.partialSums / 8 + i * 2 + which] ?? 0);
+    return largest;
   }
 
   private largestResidual(chunks: number): number {
-    const { layout, doubles } = this.executor;
     this.team.run(COMMAND.largestResidual, chunks);
-    let largest = 0;
-    for (let i = 0; i < chunks; i++) largest = Math.max(largest, doubles[layout.partialSums / 8 + i * 2] ?? 0);
-    return largest;
+    return this.largestPartial(chunks, 0);
   }
 
   /** The features with the least hash of (seed, round, feature). */
@@ -163,12 +204,12 @@ export class Booster {
   }
 
   /** Rows that were not drawn, and the validation rows. */
-  private addToOtherRows(tree: Tree, drawn: number): void {
+  private addToOtherRows(tree: Tree, drawn: number, output: number): void {
     const { executor, team } = this;
     const { layout, doubles } = executor;
     if (tree.feature.length === 0) {
       const value = tree.leafValue[0] ?? 0;
-      const scores = layout.scores / 8;
+      const scores = layout.scores / 8 + output * layout.rowsTotal;
       for (let i = drawn; i < layout.trainRows; i++) {
         const row = executor.words[layout.rows / 4 + i] ?? 0;
         doubles[scores + row] = (doubles[scores + row] ?? 0) + value;
@@ -179,11 +220,11 @@ export class Booster {
       return;
     }
     if (drawn < layout.trainRows) {
-      executor.setArguments(layout.rows, drawn, layout.trainRows, 0);
+      executor.setArguments(layout.rows, drawn, layout.trainRows, output);
       team.run(COMMAND.addTree, Math.ceil((layout.trainRows - drawn) / CHUNK_ROWS));
     }
     if (layout.validationRows > 0) {
-      executor.setArguments(0, layout.trainRows, layout.rowsTotal, 0);
+      executor.setArguments(0, layout.trainRows, layout.rowsTotal, output);
       team.run(COMMAND.addTree, Math.ceil(layout.validationRows / CHUNK_ROWS));
     }
   }
@@ -192,11 +233,12 @@ export class Booster {
     const { layout, doubles } = this.executor;
     if (layout.validationRows === 0) return null;
     const chunks = Math.ceil(layout.validationRows / CHUNK_ROWS);
-    this.executor.setArguments(OBJECTIVE_CODES[this.parameters.objective]);
-    this.team.run(COMMAND.loss, chunks);
+    const tasks = layout.validationGroups > 0 ? Math.min(chunks, layout.validationGroups) : chunks;
+    this.executor.setArguments(tasks);
+    this.team.run(COMMAND.loss, tasks);
     let sum = 0;
     let weights = 0;
-    for (let i = 0; i < chunks; i++) {
+    for (let i = 0; i < tasks; i++) {
       sum += doubles[layout.partialSums / 8 + i * 2] ?? 0;
       weights += doubles[layout.partialSums / 8 + i * 2 + 1] ?? 0;
     }

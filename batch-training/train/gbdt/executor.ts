@@ -8,10 +8,12 @@ import {
   instantiateKernel,
   type Kernel,
 } from "./kernel.ts";
-import { CHUNK_ROWS, type Layout, RESULT_BYTES } from "./layout.ts";
+import { type Layout, RESULT_BYTES } from "./layout.ts";
 import { mix } from "./mix.ts";
 import { findCategorySplit } from "./find-category-split.ts";
+import { computeGradients, computeLoss, findLargestResidual, quantiseGradients } from "./objective-tasks.ts";
 import type { GbdtParameters } from "./parameters.ts";
+import { addSpan, addTreeToRows, partitionChunk, placeChunk } from "./row-tasks.ts";
 import { ARGUMENTS } from "./team.ts";
 
 /**
@@ -36,15 +38,15 @@ export const COMMAND = {
   addSpans: 8,
   /** task = chunk of rows. Arguments: rows offset (0: ranges), begin, end, output. */
   addTree: 9,
-  /** task = chunk of training rows. Arguments: objective (0 logistic, 1 squared). */
+  /** task = chunk of training rows, or of groups. Arguments: tasks. */
   gradients: 10,
-  /** task = chunk of validation rows. Arguments: objective. */
+  /** task = chunk of validation rows, or of groups. Arguments: tasks. */
   loss: 11,
   /** task = chunk of training rows: largest |weight * (score - label)| to the partial sums. */
   largestResidual: 12,
+  /** task = chunk of training rows: float pairs to fixed point, all outputs. */
+  quantise: 13,
 } as const;
-
-export const OBJECTIVE_CODES = { logistic: 0, squared: 1 } as const;
 
 export class Executor {
   readonly kernel: Kernel;
@@ -56,7 +58,7 @@ export class Executor {
   readonly longs: BigInt64Array;
   private readonly control: number;
   private readonly thread: number;
-  private readonly parameters: GbdtParameters;
+  readonly parameters: GbdtParameters;
 
   constructor(
     module: WebAssembly.Module,
@@ -81,7 +83,7 @@ export class Executor {
     for (const [i, value] of values.entries()) this.words[this.control + i] = value;
   }
 
-  private argument(index: number): number {
+  argument(index: number): number {
     return this.words[this.control + index] ?? 0;
   }
 
@@ -99,19 +101,21 @@ export class Executor {
         this.histogram(0, ...this.group(task));
         return this.find(task);
       case COMMAND.partition:
-        return this.partition(task);
+        return partitionChunk(this, task);
       case COMMAND.place:
-        return this.place(task);
+        return placeChunk(this, task);
       case COMMAND.addSpans:
-        return this.addSpan(task);
+        return addSpan(this, task);
       case COMMAND.addTree:
-        return this.addTree(task);
+        return addTreeToRows(this, task);
       case COMMAND.gradients:
-        return this.gradients(task);
+        return computeGradients(this, task);
+      case COMMAND.quantise:
+        return quantiseGradients(this, task);
       case COMMAND.loss:
-        return this.loss(task);
+        return computeLoss(this, task);
       case COMMAND.largestResidual:
-        return this.largestResidual(task);
+        return findLargestResidual(this, task);
       default:
         throw new RangeError(`unknown command ${command}`);
     }
@@ -265,117 +269,5 @@ export class Executor {
     this.words[out / 4 + 2] = 0;
     this.words[out / 4 + 3] = (left[0] ?? 0) & 1;
     kernel.sumCells(cells, out + 32, out + 16);
-  }
-
-  private partition(task: number): void {
-    const { layout } = this;
-    const rows = this.argument(0);
-    const begin = task * CHUNK_ROWS;
-    const count = Math.min(CHUNK_ROWS, this.argument(1) - begin);
-    this.words[layout.chunkCounts / 4 + task] = this.kernel.partitionChunk(
-      layout.columns + this.argument(2) * layout.columnStride,
-      layout.splitTable,
-      rows + begin * 4,
-      count,
-      layout.spareRows + begin * 4,
-    );
-  }
-
-  private place(task: number): void {
-    const { layout } = this;
-    const rows = this.argument(0);
-    const total = this.argument(1);
-    const counts = layout.chunkCounts / 4;
-    const chunks = Math.ceil(total / CHUNK_ROWS);
-    let before = 0;
-    let left = 0;
-    for (let chunk = 0; chunk < chunks; chunk++) {
-      if (chunk < task) before += this.words[counts + chunk] ?? 0;
-      left += this.words[counts + chunk] ?? 0;
-    }
-    const begin = task * CHUNK_ROWS;
-    this.kernel.placeChunk(
-      layout.spareRows + begin * 4,
-      Math.min(CHUNK_ROWS, total - begin),
-      this.words[counts + task] ?? 0,
-      rows + before * 4,
-      rows + (left + begin - before) * 4,
-    );
-  }
-
-  private addSpan(task: number): void {
-    const { layout } = this;
-    const span = layout.spans + task * 16;
-    this.kernel.addToRows(
-      layout.scores + this.argument(0) * layout.rowsTotal * 8,
-      layout.rows + (this.words[span / 4] ?? 0) * 4,
-      this.words[span / 4 + 1] ?? 0,
-      this.doubles[span / 8 + 1] ?? 0,
-    );
-  }
-
-  private addTree(task: number): void {
-    const { layout } = this;
-    const begin = this.argument(1) + task * CHUNK_ROWS;
-    this.kernel.addTree(
-      layout.columns,
-      layout.treeNodes,
-      layout.treeValues,
-      this.argument(0),
-      begin,
-      Math.min(begin + CHUNK_ROWS, this.argument(2)),
-      layout.scores + this.argument(3) * layout.rowsTotal * 8,
-    );
-  }
-
-  private gradients(task: number): void {
-    const { layout, kernel } = this;
-    const compute = this.argument(0) === OBJECTIVE_CODES.logistic ? kernel.gradientsLogistic : kernel.gradientsSquared;
-    const begin = task * CHUNK_ROWS;
-    compute(
-      layout.scores,
-      layout.labels,
-      layout.weights,
-      begin,
-      Math.min(begin + CHUNK_ROWS, layout.trainRows),
-      this.doubles[layout.search / 8 + 8] ?? 0,
-      this.doubles[layout.search / 8 + 9] ?? 0,
-      layout.grads,
-    );
-  }
-
-  private largestResidual(task: number): void {
-    const { layout } = this;
-    const begin = task * CHUNK_ROWS;
-    const end = Math.min(begin + CHUNK_ROWS, layout.trainRows);
-    let largest = 0;
-    for (let row = begin; row < end; row++) {
-      const residual = (this.doubles[layout.scores / 8 + row] ?? 0) - (this.floats[layout.labels / 4 + row] ?? 0);
-      const weight = layout.weights === 0 ? 1 : (this.floats[layout.weights / 4 + row] ?? 0);
-      largest = Math.max(largest, Math.abs(weight * residual));
-    }
-    this.doubles[layout.partialSums / 8 + task * 2] = largest;
-  }
-
-  /** Sum of the weighted loss of a chunk of validation rows, and of the weights. */
-  private loss(task: number): void {
-    const { layout } = this;
-    const logistic = this.argument(0) === OBJECTIVE_CODES.logistic;
-    const begin = layout.trainRows + task * CHUNK_ROWS;
-    const end = Math.min(begin + CHUNK_ROWS, layout.rowsTotal);
-    let sum = 0;
-    let weights = 0;
-    for (let row = begin; row < end; row++) {
-      const score = this.doubles[layout.scores / 8 + row] ?? 0;
-      const label = this.floats[layout.labels / 4 + row] ?? 0;
-      const weight = layout.weights === 0 ? 1 : (this.floats[layout.weights / 4 + row] ?? 0);
-      // log(1 + exp(-m)) without overflow, m the margin of the right class.
-      const margin = label > 0 ? score : -score;
-      const loss = logistic ? Math.log1p(Math.exp(-Math.abs(margin))) + Math.max(0, -margin) : (score - label) ** 2;
-      sum += weight * loss;
-      weights += weight;
-    }
-    this.doubles[layout.partialSums / 8 + task * 2] = sum;
-    this.doubles[layout.partialSums / 8 + task * 2 + 1] = weights;
   }
 }

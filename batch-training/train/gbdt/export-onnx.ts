@@ -1,63 +1,111 @@
 import { model, node, valueInfo } from "../../../models/onnx/build-graph.ts";
-import type { Model } from "../../../models/onnx/model.ts";
-import { type Regressor, treeEnsembleRegressor } from "../../../models/onnx/tree-ensemble.ts";
+import type { Model, Node } from "../../../models/onnx/model.ts";
+import { type RegressionTree, type Regressor, treeEnsembleRegressor } from "../../../models/onnx/tree-ensemble.ts";
 import { type MemberTree, memberTreeEnsemble } from "../../../models/onnx/tree-ensemble-v5.ts";
+import { attribute } from "../../../models/onnx/build-graph.ts";
 import type { GbdtModel, Tree } from "./tree.ts";
 
 /**
- * The serving graph: `features` [rows, features] float32 to `score` [rows, 1], and the calibrated margin as second output
- * `raw` [rows, 1]. Calibration scales every leaf and the base, so attributions of the trees add up to what is served.
+ * The serving graph: `features` [rows, features] float32 to `score`, and the calibrated margin as second output `raw`.
+ * Linear calibration scales every leaf and the base, so attributions of the trees add up to what is served; a step function is a
+ * second, one-feature tree on the margin.
  */
 export function exportGbdt(fitted: GbdtModel): Model {
-  const logistic = fitted.objective === "logistic";
+  const outputs = fitted.bases.length;
   const categorical = fitted.trees.some((tree) => tree.members.some((members) => members !== null));
-  const raw = logistic ? "raw" : "score";
+  const link = linkNodes(fitted);
+  const raw = link.length === 0 ? "score" : "raw";
   const regressor = categorical ? exportMembers(fitted, raw) : exportThresholds(fitted, raw);
-  const nodes = logistic
-    ? [regressor.node, node("Sigmoid", { inputs: ["raw"], outputs: ["score"] })]
-    : [regressor.node];
-  const outputs = logistic ? ["score", "raw"] : ["score"];
   return model({
-    nodes,
+    nodes: [regressor.node, ...link],
     inputs: [valueInfo("features", "float32", ["rows", fitted.features.length])],
-    outputs: outputs.map((name) => valueInfo(name, "float32", ["rows", 1])),
+    outputs: (link.length === 0 ? ["score"] : ["score", "raw"]).map((name) =>
+      valueInfo(name, "float32", ["rows", outputs]),
+    ),
     metadata: new Map([...regressor.metadata, ["edgewise.features", JSON.stringify(fitted.features)]]),
     ...(categorical ? { mlOpset: 5 } : {}),
   });
 }
 
+/** From `raw` to `score`; none where the raw score is the answer. */
+function linkNodes({ objective, calibration }: GbdtModel): Node[] {
+  if (calibration.kind === "steps") {
+    const steps = stepTree(calibration.thresholds, calibration.values);
+    return [treeEnsembleRegressor({ input: "raw", output: "score", trees: [steps], baseValues: [0] }).node];
+  }
+  if (objective === "logistic") return [node("Sigmoid", { inputs: ["raw"], outputs: ["score"] })];
+  if (objective !== "softmax") return [];
+  return [node("Softmax", { inputs: ["raw"], outputs: ["score"], attributes: { axis: attribute.int(1) } })];
+}
+
+/** Scale and shift of the margin; a step function reads it as it is. */
+function marginOf({ calibration }: GbdtModel): { scale: number; offset: number } {
+  return calibration.kind === "linear" ? calibration : { scale: 1, offset: 0 };
+}
+
 function exportThresholds(fitted: GbdtModel, output: string): Regressor {
-  const { scale, offset } = fitted.calibration;
+  const { scale, offset } = marginOf(fitted);
+  const outputs = fitted.bases.length;
+  const trees = fitted.trees.map((tree) => exportTree(tree, scale, 0));
   return treeEnsembleRegressor({
     input: "features",
     output,
-    trees: fitted.trees.length > 0 ? fitted.trees.map((tree) => exportTree(tree, scale, 0)) : [exportTree(EMPTY, 1, 0)],
-    baseValues: [fitted.base * scale + offset],
+    trees: trees.length > 0 ? trees : [EMPTY],
+    targetOf: trees.length > 0 ? trees.map((_, t) => t % outputs) : [0],
+    baseValues: fitted.bases.map((base) => base * scale + offset),
   });
 }
 
-/** Set splits need `TreeEnsemble`, which has no base: the first tree's leaves carry it, and trees of one leaf too. */
+/**
+ * Set splits need `TreeEnsemble`, which has no base: the leaves of each output's first tree carry it, and what trees of
+ * one leaf say.
+ */
 function exportMembers(fitted: GbdtModel, output: string): Regressor {
-  const { scale, offset } = fitted.calibration;
-  const grown = fitted.trees.filter((tree) => tree.feature.length > 0);
-  const constants = fitted.trees.filter((tree) => tree.feature.length === 0).map((tree) => tree.leafValue[0] ?? 0);
-  const base = constants.reduce((sum, value) => sum + value, fitted.base) * scale + offset;
-  const trees = grown.map((tree, i) => exportTree(tree, scale, i === 0 ? base : 0));
-  return memberTreeEnsemble({ input: "features", output, trees });
+  const { scale, offset } = marginOf(fitted);
+  const outputs = fitted.bases.length;
+  const rest = fitted.bases.map((base) => base);
+  const grown: { tree: Tree; target: number }[] = [];
+  for (const [t, tree] of fitted.trees.entries()) {
+    const target = t % outputs;
+    if (tree.feature.length > 0) grown.push({ tree, target });
+    else rest[target] = (rest[target] ?? 0) + (tree.leafValue[0] ?? 0);
+  }
+  for (const target of fitted.bases.keys()) {
+    if (!grown.some((entry) => entry.target === target)) grown.push({ tree: NO_SPLIT, target });
+  }
+  const carried = new Set<number>();
+  const trees = grown.map(({ tree, target }) => {
+    const shift = carried.has(target) ? 0 : (rest[target] ?? 0) * scale + offset;
+    carried.add(target);
+    return exportTree(tree, scale, shift);
+  });
+  const targetOf = grown.map(({ target }) => target);
+  return memberTreeEnsemble({ input: "features", output, trees, targets: outputs, targetOf });
 }
 
+/** A split whose sides agree: an output without any split still needs a tree to carry its base. */
+const NO_SPLIT: Tree = {
+  feature: Int32Array.of(0),
+  threshold: Float64Array.of(0),
+  missingLeft: Uint8Array.of(1),
+  members: [null],
+  left: Int32Array.of(-1),
+  right: Int32Array.of(-2),
+  gain: Float64Array.of(0),
+  cover: Float64Array.of(2),
+  leafValue: new Float64Array(2),
+  leafCover: Float64Array.of(1, 1),
+};
+
 /** A model without trees still is a graph: one leaf of value 0. */
-const EMPTY: Tree = {
-  feature: new Int32Array(0),
-  threshold: new Float64Array(0),
-  missingLeft: new Uint8Array(0),
-  members: [],
-  left: new Int32Array(0),
-  right: new Int32Array(0),
-  gain: new Float64Array(0),
-  cover: new Float64Array(0),
-  leafValue: new Float64Array(1),
-  leafCover: new Float64Array(1),
+const EMPTY: RegressionTree = {
+  feature: [-1],
+  threshold: [0],
+  whenTrue: [0],
+  whenFalse: [0],
+  missingTrue: [0],
+  value: [0],
+  cover: [0],
 };
 
 /** Nodes keep their numbers; leaf l becomes node `splits + l`. */
@@ -87,4 +135,31 @@ function exportTree(tree: Tree, scale: number, shift: number): MemberTree {
     value: [...Array.from(tree.feature, () => 0), ...Array.from(tree.leafValue, (value) => value * scale + shift)],
     cover: [...tree.cover, ...tree.leafCover],
   };
+}
+
+/** A step function as a balanced tree over one feature. */
+function stepTree(thresholds: readonly number[], values: readonly number[]): RegressionTree {
+  const tree = {
+    feature: [] as number[],
+    threshold: [] as number[],
+    whenTrue: [] as number[],
+    whenFalse: [] as number[],
+  };
+  const value: number[] = [];
+  const build = (from: number, to: number): number => {
+    const index = tree.feature.length;
+    const middle = (from + to) >> 1;
+    const leaf = from === to;
+    tree.feature.push(leaf ? -1 : 0);
+    tree.threshold.push(leaf ? 0 : (thresholds[middle] ?? 0));
+    value.push(leaf ? (values[from] ?? 0) : 0);
+    tree.whenTrue.push(0);
+    tree.whenFalse.push(0);
+    if (leaf) return index;
+    tree.whenTrue[index] = build(from, middle);
+    tree.whenFalse[index] = build(middle + 1, to);
+    return index;
+  };
+  build(0, values.length - 1);
+  return { ...tree, value, missingTrue: tree.feature.map(() => 0) };
 }

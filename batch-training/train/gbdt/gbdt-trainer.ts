@@ -1,12 +1,13 @@
 import { brierScore, expectedCalibrationError, logLoss } from "../../../models/stats/probability-metrics.ts";
 import { rankingMetrics } from "../../../models/stats/ranking-metrics.ts";
+import { fitIsotonic } from "../isotonic.ts";
 import { fitPlatt } from "../platt.ts";
 import type { Trainer } from "../trainer.ts";
 import { type LabelledRows, TrainingError } from "../training-set.ts";
 import { exportGbdt } from "./export-onnx.ts";
 import type { GbdtParametersInput } from "./parameters.ts";
 import { fitGbdt } from "./train-gbdt.ts";
-import { type GbdtModel, rawScores, scoreRows } from "./tree.ts";
+import { type Calibration, type GbdtModel, rawScores, scoreRows } from "./tree.ts";
 
 /** Boosted trees behind the trainer contract: fit, calibrate on the validation rows, export. */
 export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, parameters, seed, progress, signal) => {
@@ -26,6 +27,7 @@ export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, 
     rawModel,
     metrics: {
       trees: rawModel.trees.length,
+      ...(fit.validationLosses.length > 0 ? { validationLoss: Math.min(...fit.validationLosses) } : {}),
       rounds: fit.validationLosses.length > 0 ? fit.validationLosses.length : rawModel.trees.length,
       ...validationMetrics(rawModel, set.validation),
     },
@@ -46,11 +48,13 @@ function checkCalibration(parameters: GbdtParametersInput, validation: LabelledR
   }
 }
 
-function calibrate(fitted: GbdtModel, how: "none" | "platt", validation: LabelledRows | null): GbdtModel {
+function calibrate(fitted: GbdtModel, how: "none" | "platt" | "isotonic", validation: LabelledRows | null): GbdtModel {
   if (how === "none" || validation === null) return fitted;
   const raw = rawScores(fitted, validation.columns, validation.labels.length);
-  const { scale, offset } = fitPlatt(raw, validation.labels, validation.weights);
-  return { ...fitted, calibration: { scale, offset } };
+  const fit = how === "platt" ? fitPlatt : fitIsotonic;
+  const found = fit(raw, validation.labels, validation.weights);
+  const calibration: Calibration = "scale" in found ? { kind: "linear", ...found } : { kind: "steps", ...found };
+  return { ...fitted, calibration };
 }
 
 function validationMetrics(fitted: GbdtModel, validation: LabelledRows | null): Record<string, number> {
@@ -60,6 +64,7 @@ function validationMetrics(fitted: GbdtModel, validation: LabelledRows | null): 
   if (fitted.objective === "squared") {
     return { validationRmse: Math.sqrt(brierScore(labels, scores, weights)) };
   }
+  if (fitted.objective !== "logistic") return {};
   const ranking = rankingMetrics(labels, scores, weights);
   return {
     validationRocAuc: ranking.rocAuc,

@@ -15,6 +15,9 @@ export interface LayoutInput {
   /** Raw scores per row: 1, or the number of classes. */
   readonly outputs: number;
   readonly weighted: boolean;
+  /** Ranking: groups of training and validation rows; 0 otherwise. */
+  readonly trainGroups: number;
+  readonly validationGroups: number;
 }
 
 export interface Layout extends LayoutInput {
@@ -47,6 +50,8 @@ export interface Layout extends LayoutInput {
   readonly spans: number;
   /** Float64 partial sums, two per chunk of rows. */
   readonly partialSums: number;
+  /** First rows of the groups, training then validation, then the number of rows. */
+  readonly groupStarts: number;
   readonly labels: number;
   /** 0 where all weights are one. */
   readonly weights: number;
@@ -133,6 +138,7 @@ export function planLayout(input: LayoutInput): Layout {
   const treeTables = take(leaves * 256);
   const spans = take((leaves + Math.ceil(trainRows / SPAN_ROWS)) * 16);
   const partialSums = take(chunks * 16);
+  const groupStarts = take((input.trainGroups + input.validationGroups + 1) * 4);
   const labels = take(rowsTotal * 4);
   const weights = input.weighted ? take(rowsTotal * 4) : 0;
   const scores = take(outputs * rowsTotal * 8);
@@ -176,6 +182,7 @@ export function planLayout(input: LayoutInput): Layout {
     treeTables,
     spans,
     partialSums,
+    groupStarts,
     labels,
     weights,
     scores,

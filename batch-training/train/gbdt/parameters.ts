@@ -7,7 +7,7 @@ import { TrainingError } from "../training-set.ts";
  * trees is here and in the seed; `threads` is not among it: any number gives the same bytes.
  */
 export const gbdtParametersSchema = z.strictObject({
-  objective: z.enum(["logistic", "squared"]).default("logistic"),
+  objective: z.enum(["logistic", "squared", "softmax", "lambdarank"]).default("logistic"),
   /** Boosting rounds at most; early stopping may keep fewer. */
   trees: z.int().min(1).max(10_000).default(200),
   learningRate: z.number().positive().max(1).default(0.1),
@@ -45,8 +45,12 @@ export const gbdtParametersSchema = z.strictObject({
   classWeight: z.union([z.enum(["none", "balanced"]), z.number().positive().max(1e6)]).default("none"),
   /** Stop after so many rounds without a better validation metric; 0 never stops. Needs validation rows. */
   earlyStoppingRounds: z.int().min(0).max(10_000).default(0),
+  /** LambdaRank: ranks whose order matters. */
+  rankTruncation: z.int().min(1).max(1000).default(30),
+  /** Models fitted with seeds of their own and averaged, into one ensemble. */
+  bags: z.int().min(1).max(50).default(1),
   /** Fitted on the validation rows and folded into the graph. Logistic only. */
-  calibration: z.enum(["none", "platt"]).default("none"),
+  calibration: z.enum(["none", "platt", "isotonic"]).default("none"),
   /** Histogram memory at most, MiB: past it, histograms of waiting leaves are dropped and rebuilt when needed. */
   histogramMegabytes: z.int().min(1).max(2048).default(256),
   /** Threads; 0 takes what the machine offers. */

@@ -5,7 +5,7 @@ import { compileKernel } from "./kernel.ts";
 import { type Layout, type LayoutInput, planLayout } from "./layout.ts";
 import { type GbdtParameters, type GbdtParametersInput, parseGbdtParameters, threadCount } from "./parameters.ts";
 import { Team } from "./team.ts";
-import type { GbdtModel } from "./tree.ts";
+import type { GbdtModel, Tree } from "./tree.ts";
 import type { WorkerInput, WorkerReply, WorkerRequest } from "./worker.ts";
 
 /**
@@ -45,23 +45,71 @@ export async function fitGbdt(
     leaves: parsed.leaves,
     histogramMegabytes: parsed.histogramMegabytes,
     threads: threadCount(parsed),
-    outputs: 1,
+    outputs: parsed.objective === "softmax" ? classCount(set) : 1,
     weighted: weightOf !== null,
+    trainGroups: parsed.objective === "lambdarank" ? (set.train.groups?.length ?? 0) : 0,
+    validationGroups: parsed.objective === "lambdarank" ? (set.validation?.groups?.length ?? 0) : 0,
   };
-  const result = await runTeam(set, parsed, seed, planLayout(input), input, weightOf, options);
-  if (result.cancelled) throw new TrainingError("cancelled", "training was cancelled");
+  const results: BoostResult[] = [];
+  for (let bag = 0; bag < parsed.bags; bag++) {
+    const result = await runTeam(set, parsed, (seed + bag) >>> 0, planLayout(input), input, weightOf, options);
+    if (result.cancelled) throw new TrainingError("cancelled", "training was cancelled");
+    results.push(result);
+  }
   return {
     model: {
       kind: "gbdt",
       objective: parsed.objective,
       features: set.features.map((feature) => feature.name),
-      base: result.base,
-      trees: result.trees,
-      calibration: { scale: 1, offset: 0 },
+      bases: results[0]?.bases ?? [0],
+      trees: averageTrees(results),
+      calibration: { kind: "linear", scale: 1, offset: 0 },
     },
     parameters: parsed,
-    validationLosses: result.validationLosses,
+    validationLosses: results[0]?.validationLosses ?? [],
   };
+}
+
+/** The mean of several ensembles is one ensemble with all trees and leaves as much smaller. */
+function averageTrees(results: readonly BoostResult[]): readonly Tree[] {
+  if (results.length === 1) return results[0]?.trees ?? [];
+  return results.flatMap(({ trees }) =>
+    trees.map((tree) => ({ ...tree, leafValue: tree.leafValue.map((value) => Math.fround(value / results.length)) })),
+  );
+}
+
+/** Classes a softmax model tells apart at most: each is a tree per round. */
+const MAX_CLASSES = 256;
+
+/** @throws TrainingError unless the labels are 0..K - 1 and each occurs */
+function classCount(set: TrainingSet): number {
+  const seen = new Set(set.train.labels);
+  for (const [what, rows] of [["training", set.train] as const, ["validation", set.validation] as const]) {
+    for (const label of new Set(rows?.labels)) {
+      if (Number.isInteger(label) && label >= 0 && label < seen.size) continue;
+      const message = `label ${label} in the ${what} rows; softmax takes 0 to K - 1, and each must occur in training`;
+      throw new TrainingError("invalid_data", message);
+    }
+  }
+  if (seen.size < 2 || seen.size > MAX_CLASSES) {
+    throw new TrainingError("invalid_data", `${seen.size} classes; softmax tells 2 to ${MAX_CLASSES} apart`);
+  }
+  return seen.size;
+}
+
+/** Relevance grades: the gain 2^31 - 1 is the last that stays a sensible weight. */
+const MAX_GRADE = 31;
+
+function checkRanking(what: string, rows: LabelledRows): void {
+  if (rows.groups === null)
+    throw new TrainingError("invalid_data", `the ${what} rows have no groups; ranking needs them`);
+  const wrong = rows.labels.find((label) => !Number.isInteger(label) || label < 0 || label > MAX_GRADE);
+  if (wrong !== undefined) {
+    throw new TrainingError(
+      "invalid_data",
+      `label ${wrong} in the ${what} rows; grades are whole numbers 0 to ${MAX_GRADE}`,
+    );
+  }
 }
 
 function checkObjective(set: TrainingSet, parameters: GbdtParameters): void {
@@ -73,6 +121,10 @@ function checkObjective(set: TrainingSet, parameters: GbdtParameters): void {
     if (feature?.kind === "numeric") continue;
     const what = feature ? "is categorical, only numeric features have a direction" : "is not a feature";
     throw new TrainingError("invalid_parameters", `monotone: ${JSON.stringify(name)} ${what}`);
+  }
+  if (parameters.objective === "lambdarank") {
+    checkRanking("training", set.train);
+    if (set.validation) checkRanking("validation", set.validation);
   }
   if (parameters.objective !== "logistic") return;
   for (const [what, rows] of [["training", set.train] as const, ["validation", set.validation] as const]) {
@@ -196,12 +248,27 @@ function writeRows(set: TrainingSet, layout: Layout, memory: WebAssembly.Memory,
   const labels = new Float32Array(memory.buffer, layout.labels, layout.rowsTotal);
   labels.set(set.train.labels);
   if (set.validation) labels.set(set.validation.labels, layout.trainRows);
+  writeGroups(set, layout, memory);
   if (weightOf === null) return;
   const weights = new Float32Array(memory.buffer, layout.weights, layout.rowsTotal);
   for (let row = 0; row < layout.trainRows; row++) weights[row] = weightOf(set.train, row);
   for (let row = 0; row < layout.validationRows; row++) {
     if (set.validation) weights[layout.trainRows + row] = weightOf(set.validation, row);
   }
+}
+
+function writeGroups(set: TrainingSet, layout: Layout, memory: WebAssembly.Memory): void {
+  if (layout.trainGroups === 0) return;
+  const starts = new Uint32Array(memory.buffer, layout.groupStarts, layout.trainGroups + layout.validationGroups + 1);
+  let row = 0;
+  let group = 0;
+  for (const rows of [set.train, set.validation]) {
+    for (const size of rows?.groups ?? []) {
+      starts[group++] = row;
+      row += size;
+    }
+  }
+  starts[group] = row;
 }
 
 function writeFeatures(set: TrainingSet, parameters: GbdtParameters, layout: Layout, memory: WebAssembly.Memory): void {
