@@ -3,7 +3,8 @@ import { rankingMetrics } from "../../../models/stats/ranking-metrics.ts";
 import { fitIsotonic } from "../isotonic.ts";
 import { fitPlatt } from "../platt.ts";
 import type { Trainer } from "../trainer.ts";
-import { type LabelledRows, TrainingError } from "../training-set.ts";
+import { smote, underSample } from "../resample.ts";
+import { checkTrainingSet, type LabelledRows, TrainingError, type TrainingSet } from "../training-set.ts";
 import { exportGbdt } from "./export-onnx.ts";
 import type { GbdtParametersInput } from "./parameters.ts";
 import { fitGbdt } from "./train-gbdt.ts";
@@ -12,7 +13,7 @@ import { type Calibration, type GbdtModel, rawScores, scoreRows } from "./tree.t
 /** Boosted trees behind the trainer contract: fit, calibrate on the validation rows, export. */
 export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, parameters, seed, progress, signal) => {
   checkCalibration(parameters, set.validation);
-  const fit = await fitGbdt(set, parameters, seed, {
+  const fit = await fitGbdt(resampled(set, parameters, seed), parameters, seed, {
     progress: ({ round, rounds, validationLoss }) =>
       progress({
         done: round,
@@ -33,6 +34,19 @@ export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, 
     },
   };
 };
+
+function resampled(set: TrainingSet, parameters: GbdtParametersInput, seed: number): TrainingSet {
+  const { resample = "none", resampleRatio = 1 } = parameters;
+  if (resample === "none") return set;
+  checkTrainingSet(set);
+  if ((parameters.objective ?? "logistic") !== "logistic" || (parameters.classWeight ?? "none") !== "none") {
+    throw new TrainingError(
+      "invalid_parameters",
+      "resample: only with the logistic objective, and instead of class weights",
+    );
+  }
+  return (resample === "smote" ? smote : underSample)(set, { ratio: resampleRatio, seed });
+}
 
 /** Refused before the trees are grown, not after. */
 function checkCalibration(parameters: GbdtParametersInput, validation: LabelledRows | null): void {

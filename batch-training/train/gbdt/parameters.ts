@@ -43,6 +43,10 @@ export const gbdtParametersSchema = z.strictObject({
    * `none` leaves the rows alone. Weighted training shifts probabilities: calibrate.
    */
   classWeight: z.union([z.enum(["none", "balanced"]), z.number().positive().max(1e6)]).default("none"),
+  /** Logistic only, instead of class weights: negatives dropped, or synthetic positives added (`resample.ts`). */
+  resample: z.enum(["none", "under-sample", "smote"]).default("none"),
+  /** Positives per negative after resampling. */
+  resampleRatio: z.number().positive().max(1).default(1),
   /** Stop after so many rounds without a better validation metric; 0 never stops. Needs validation rows. */
   earlyStoppingRounds: z.int().min(0).max(10_000).default(0),
   /** LambdaRank: ranks whose order matters. */
