@@ -5,6 +5,7 @@ import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
 import { type DeadLetterDeps, mountDeadLetters } from "./events/dead-letters.ts";
 import { type IngestDeps, mountIngestion } from "./events/ingest.ts";
 import { type LogDeps, mountEventLog } from "./events/log-routes.ts";
+import { mountFeatureLoads } from "./features/load-route.ts";
 import { type FeatureRouteDeps, mountFeatures } from "./features/route.ts";
 import { type FraudRouteDeps, mountFraud } from "./fraud/route.ts";
 import { Failure, problemResponse } from "./http/failure.ts";
@@ -37,6 +38,7 @@ export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   const app = new Hono<{ Bindings: object }>();
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
+  mountFeatureLoads(app, deps.http, deps.features);
   mountIngestion(app, deps.http, deps.events);
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);

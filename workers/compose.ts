@@ -22,7 +22,12 @@ import { Pseudonyms } from "./adapters/pseudonyms.ts";
 import { sendInBatches } from "./adapters/queue.ts";
 import type { AppDeps } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
-import { FEATURE_SERVICES, featureService, FRAUD_FEATURES } from "../models/catalog/feature-catalog.ts";
+import {
+  FEATURE_CATALOG,
+  FEATURE_SERVICES,
+  featureService,
+  FRAUD_FEATURES,
+} from "../models/catalog/feature-catalog.ts";
 import { Authenticator } from "./http/authenticator.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { loadModel, proveModel } from "./inference/load-model.ts";
@@ -115,7 +120,7 @@ export function compose(env: Env): Composition {
         decisionsOf: (tenant, orderId) => decisions.decisionsOf(tenant, orderId),
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },
-      features: { store: features, services: FEATURE_SERVICES, pseudonyms: forTenant },
+      features: { store: features, services: FEATURE_SERVICES, catalog: FEATURE_CATALOG, pseudonyms: forTenant },
       registry: {
         db,
         store,

@@ -18,6 +18,7 @@ import { buildFeatures } from "../features/build-features.ts";
 import { checkRegistry, generateRegistry, readRegistry } from "../features/registry-files.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
 import { consistency } from "./features-consistency.ts";
+import { load } from "./features-load.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -253,5 +254,5 @@ function time(option: string, text: string): number {
 
 export const features = defineCommand({
   meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
-  subCommands: { list, show, diff, validate, generate, explain, build, consistency },
+  subCommands: { list, show, diff, validate, generate, explain, build, load, consistency },
 });

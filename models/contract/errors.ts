@@ -28,6 +28,11 @@ export const ERROR_DEFINITIONS = {
   "object-not-found": { status: 404, title: "There is no such log object.", action: "fix-request" },
   "key-not-found": { status: 404, title: "There is no such API key.", action: "fix-request" },
   "service-not-found": { status: 404, title: "There is no such feature service.", action: "fix-request" },
+  "group-not-found": {
+    status: 404,
+    title: "There is no such batch-loaded feature group.",
+    action: "fix-request",
+  },
   "feature-not-found": { status: 404, title: "The service has no such feature.", action: "fix-request" },
   "dead-letter-not-found": { status: 404, title: "There is no such dead letter.", action: "fix-request" },
   "artifact-exists": {

@@ -1,5 +1,6 @@
 import type { RouteDefinition } from "./api/define.ts";
 import * as events from "./api/events.ts";
+import * as featureLoads from "./api/feature-loads.ts";
 import * as features from "./api/features.ts";
 import * as fraud from "./api/fraud.ts";
 import * as models from "./api/models.ts";
@@ -15,6 +16,7 @@ const routesOf = (module: Record<string, unknown>): RouteDefinition[] =>
 export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(events),
   ...routesOf(features),
+  ...routesOf(featureLoads),
   ...routesOf(fraud),
   ...routesOf(recommendations),
   ...routesOf(models),

@@ -13,4 +13,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "5e9d7424540c21643b9c3af9290b284477478610ba7903ff58903061fc274856";
+export const CONTRACT_HASH = "8ae05e48991f8a1b6be8e7e2b5a212559b8d5a7a221c9d45774ecf19e6a4d918";

@@ -53,6 +53,8 @@ export interface Catalog {
   /** Groups of an entity type, by slot. */
   readonly layouts: (type: EntityType) => readonly CompiledGroup[];
   readonly groupById: (id: number) => CompiledGroup | undefined;
+  /** By `name@version`. */
+  readonly groupByName: (name: string) => CompiledGroup | undefined;
   /** Facts of an event, for every entity that it touches. Facts dated further ahead than a clock may run are none. */
   readonly factsOf: (event: StoredEvent) => EntityFact[];
   /** Facts of a payload of a source that has not come as an event yet; its event is recognised by the fact's identity. */
@@ -65,16 +67,16 @@ export function compileCatalog(services: readonly ServiceDefinition[]): Catalog 
   const byId = new Map(groups.map((group) => [group.id, group]));
   if (byId.size !== groups.length) throw new Error("two feature groups have the same 32-bit id; rename one");
   const byType = Map.groupBy(groups, (group) => group.definition.entity);
-  const extractions = extractionsByType(groups);
+  const sources = compileSources(groups);
+  const extractions = extractionsByType(sources);
   const retractions = retractionsByType(groups);
-  const bySource = new Map(
-    [...extractions.values()].flat().map((extraction) => [groupName(extraction.source.definition), extraction]),
-  );
+  const bySource = new Map(sources.map((source) => [groupName(source.source.definition), source]));
   return {
     groups,
     services,
     layouts: (type) => byType.get(type) ?? [],
     groupById: (id) => byId.get(id),
+    groupByName: (name) => groups.find((group) => group.name === name),
     factsOf: (event) => [
       ...(extractions.get(event.type) ?? []).flatMap((extraction) => extract(extraction, event)),
       ...(retractions.get(event.type) ?? []).flatMap((retraction) => retract(retraction, event)),
@@ -149,18 +151,29 @@ export function partsOf(keep: Keep): Parts {
   };
 }
 
-function extractionsByType(groups: readonly CompiledGroup[]): Map<EventType, Extraction[]> {
+interface SourceOfGroups {
+  readonly source: CompiledSource;
+  readonly groups: readonly CompiledGroup[];
+}
+
+function compileSources(groups: readonly CompiledGroup[]): SourceOfGroups[] {
   const bySource = Map.groupBy(groups, (group) => groupName(group.definition.source));
-  const byType = new Map<EventType, Extraction[]>();
-  for (const members of bySource.values()) {
+  return [...bySource.values()].flatMap((members) => {
     const definition = members[0]?.definition.source;
-    if (!definition) continue;
+    if (!definition) return [];
     if (members.some((member) => member.definition.source !== definition))
       throw new Error(`source ${groupName(definition)} is defined twice; a changed definition needs a new version`);
-    const source = compileSource(definition);
-    const each = definition.each === null ? null : readPath(definition.each);
-    for (const { type, root } of definition.events) {
-      const extraction = { root: readPath(root), each, source, groups: members };
+    return [{ source: compileSource(definition), groups: members }];
+  });
+}
+
+function extractionsByType(sources: readonly SourceOfGroups[]): Map<EventType, Extraction[]> {
+  const byType = new Map<EventType, Extraction[]>();
+  for (const { source, groups } of sources) {
+    const { each: list, events } = source.definition;
+    const each = list === null ? null : readPath(list);
+    for (const { type, root } of events) {
+      const extraction = { root: readPath(root), each, source, groups };
       byType.set(type, [...(byType.get(type) ?? []), extraction]);
     }
   }
@@ -211,7 +224,7 @@ interface FactContext {
   readonly identity: string | null;
 }
 
-function factsAt({ source, groups }: Extraction, context: FactContext, root: unknown): EntityFact[] {
+function factsAt({ source, groups }: SourceOfGroups, context: FactContext, root: unknown): EntityFact[] {
   const scope: Scope = { root, time: context.eventTime, asOf: context.ingestedAt, feature: null };
   if (source.where !== null && source.where(scope) !== true) return [];
   const time = source.time?.(scope) ?? context.eventTime;

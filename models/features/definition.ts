@@ -1,6 +1,6 @@
 import type { EventType } from "../contract/events.ts";
 import type { DataSensitivity } from "../contract/events/define.ts";
-import { fields, type Expr, type Fields, type Node } from "./expression.ts";
+import { concat, fields, type Expr, type Fields, type Node } from "./expression.ts";
 import type { EntityType } from "./feature-store.ts";
 
 /**
@@ -47,6 +47,24 @@ export function sourceOfEach<Item, Parent>(
   options: SourceOptions<{ item: Item; parent: Parent }> & { readonly each: string },
 ): Source<{ item: Item; parent: Parent }> {
   return { ...sourceOf(options), each: options.each };
+}
+
+/** A row of values that were computed elsewhere. */
+export interface LoadedValues {
+  readonly entity: string;
+  readonly at: string;
+  readonly values: Readonly<Record<string, number | null>>;
+}
+
+/** A source that no event feeds: its facts are loaded. One fact per entity and time, so loading a file again changes nothing. */
+export function loadedSource(name: string, version: number): Source<LoadedValues> {
+  return source<LoadedValues>({
+    name,
+    version,
+    events: [],
+    identity: (row) => concat(row.text("entity"), row.text("at")),
+    time: (row) => row.time("at"),
+  });
 }
 
 function sourceOf<T>({ name, version, events, identity, time, where }: SourceOptions<T>) {

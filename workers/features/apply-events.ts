@@ -2,9 +2,10 @@ import type { ClaimOutcome, EventClaim } from "../../durable-objects/entity-shar
 import { isRefused } from "../../durable-objects/entity-shard.core.ts";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
-import type { Catalog } from "../../models/features/catalog.ts";
+import type { Catalog, EntityFact } from "../../models/features/catalog.ts";
 import { entityName } from "../../models/features/fact-batch.ts";
 import type { ApplyOutcome } from "../../models/features/feature-store.ts";
+import type { FactOutcome } from "../../models/features/group-state.ts";
 import { contentHash, eventIdentity } from "../../models/features/hash.ts";
 import type { EntityShardPlaces } from "../adapters/entity-shards.ts";
 import type { EntityCache } from "./entity-cache.ts";
@@ -60,6 +61,38 @@ export async function applyEvents(
   });
 }
 
+/** Applies facts that no event brings, each once by its identity. Returns how many were new. */
+export async function applyFacts(
+  deps: ApplyDeps,
+  tenant: string,
+  facts: readonly EntityFact[],
+  ingestedAt: number,
+): Promise<number> {
+  const outgoing = new Map<string, OutgoingFacts>();
+  for (const [index, whole] of facts.entries()) {
+    const fact = routedFact(whole, deps.replicas);
+    const object = deps.places.nameOf(tenant, entityName(fact.entity));
+    const target = outgoing.get(object) ?? new OutgoingFacts();
+    outgoing.set(object, target);
+    target.add(fact, ingestedAt, index);
+  }
+  const applied = await Promise.all([...outgoing].map(([object, sent]) => applyOutgoing(deps, tenant, object, sent)));
+  return applied.flat().filter((outcome) => outcome === "applied").length;
+}
+
+/** One call to one object; brings the isolate's copies up to date. */
+async function applyOutgoing(
+  deps: ApplyDeps,
+  tenant: string,
+  object: string,
+  sent: OutgoingFacts,
+): Promise<FactOutcome[]> {
+  const batch = sent.take();
+  const applied = await deps.places.client(object).apply(batch);
+  applyToCopies(deps.cache, deps.catalog, tenant, { entities: batch.entities, sent, now: deps.now(), ...applied });
+  return applied.outcomes;
+}
+
 function claimsOf(events: readonly StoredEvent[], now: number): EventClaim[] {
   return events.map((event) => ({
     identity: eventIdentity(event.source, event.id),
@@ -106,10 +139,7 @@ async function claimThenApply(
         const owner = all.owners[at] ?? 0;
         if (!isRefused(claimed[owner])) sent.add(fact, all.times[at] ?? 0, owner);
       }
-      const batch = sent.take();
-      const applied = await deps.places.client(object).apply(batch);
-      noteCompleted(sent, applied.outcomes, completed);
-      applyToCopies(deps.cache, deps.catalog, tenant, { entities: batch.entities, sent, now: deps.now(), ...applied });
+      noteCompleted(sent, await applyOutgoing(deps, tenant, object, sent), completed);
     }),
   );
   return claimed;

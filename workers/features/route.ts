@@ -12,6 +12,7 @@ import {
 import type { Issue } from "../../models/contract/errors.ts";
 import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
 import { type PersonalKind, type Pseudonym, pseudonymise } from "../../models/contract/pseudonymise.ts";
+import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import type { EntityType, FeatureVector, VectorRequest } from "../../models/features/feature-store.ts";
 import { requestEntities } from "../../models/features/finish-vector.ts";
@@ -24,12 +25,13 @@ import type { ShardFeatureStore } from "./shard-feature-store.ts";
 const DEFAULT_DEADLINE_MS = 500;
 
 export interface FeatureRouteDeps {
-  readonly store: Pick<ShardFeatureStore, "vectors" | "explain">;
+  readonly store: Pick<ShardFeatureStore, "vectors" | "explain" | "load">;
+  readonly catalog: Catalog;
   readonly services: readonly CompiledService[];
   readonly pseudonyms: (tenant: string) => Pseudonym;
 }
 
-const PERSONAL: Readonly<Partial<Record<EntityType, PersonalKind>>> = {
+export const PERSONAL: Readonly<Partial<Record<EntityType, PersonalKind>>> = {
   customer: "customer",
   device: "device",
   card: "card",

@@ -1,6 +1,7 @@
 import type { FeatureExplanation } from "../../models/contract/api/features.ts";
 import type { DegradedFlag, Watermark } from "../../models/contract/decision-record.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
+import type { EntityFact } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import { explainFeatureValue } from "../../models/features/explain-feature.ts";
 import { entityName } from "../../models/features/fact-batch.ts";
@@ -14,7 +15,7 @@ import type {
 import { finishVector, requestEntities, type RequestContext } from "../../models/features/finish-vector.ts";
 import { eventIdentity } from "../../models/features/hash.ts";
 import type { EntityShardClient } from "../adapters/entity-shards.ts";
-import { applyEvents } from "./apply-events.ts";
+import { applyEvents, applyFacts } from "./apply-events.ts";
 import { answeredBy } from "./deadline.ts";
 import type { CachedEntity } from "./entity-cache.ts";
 import { applyToCopies, OutgoingFacts } from "./entity-copies.ts";
@@ -53,6 +54,11 @@ export class ShardFeatureStore implements FeatureStore {
 
   async apply(tenant: string, events: readonly StoredEvent[]): Promise<ApplyOutcome[]> {
     return await applyEvents(this.#deps, tenant, events);
+  }
+
+  /** Stores rows of a batch-loaded group, each once by entity and time. Returns how many were new. */
+  async load(tenant: string, facts: readonly EntityFact[]): Promise<number> {
+    return await applyFacts(this.#deps, tenant, facts, this.#deps.now());
   }
 
   async settle(tenant: string, events: readonly StoredEvent[]): Promise<void> {

@@ -25,6 +25,7 @@ export async function startBenchEdge(): Promise<BenchEdge> {
       host: "127.0.0.1",
       port: 0,
       log: new Log(LogLevel.ERROR),
+      handleStructuredLogs: ({ message }) => process.stderr.write(`${message}\n`),
       workers: [
         {
           name: "bench",
@@ -38,7 +39,9 @@ export async function startBenchEdge(): Promise<BenchEdge> {
   const { origin } = await miniflare.ready;
   return {
     call: async <T>(path: string, body: unknown): Promise<T> => {
-      const response = await fetch(`${origin}${path}`, { method: "POST", body: JSON.stringify(body) });
+      // Every operation of the bench Worker counts once, so a connection that broke is simply tried again.
+      const send = (): Promise<Response> => fetch(`${origin}${path}`, { method: "POST", body: JSON.stringify(body) });
+      const response = await send().catch(send);
       if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
       return (await response.json()) as T;
     },

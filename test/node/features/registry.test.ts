@@ -1,8 +1,13 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { checkRegistry, generateRegistry, registryFile } from "../../../batch-training/features/registry-files.ts";
+import {
+  checkRegistry,
+  generateRegistry,
+  REGISTRY_FOLDER,
+  registryFile,
+} from "../../../batch-training/features/registry-files.ts";
 import { fraudOrders } from "../../../models/catalog/fraud-orders/features.ts";
 import { serviceHash } from "../../../models/features/compile-service.ts";
 import type { ServiceDefinition } from "../../../models/features/definition.ts";
@@ -14,8 +19,8 @@ const folders: string[] = [];
 function aRegistry(edit: (text: string) => string = (text) => text): string {
   const folder = mkdtempSync(join(tmpdir(), "registry-"));
   folders.push(folder);
+  cpSync(REGISTRY_FOLDER, folder, { recursive: true });
   const file = registryFile(fraudOrders.name, folder);
-  copyFileSync(registryFile(fraudOrders.name), file);
   writeFileSync(file, edit(readFileSync(file, "utf8")));
   return folder;
 }
@@ -40,8 +45,8 @@ describe("the feature registry", () => {
       text.replaceAll(published, "0".repeat(64)).replace(/definition: line_count\b/, ""),
     );
     expect(checkRegistry(folder).map((problem) => problem.problem)).toEqual(["changed"]);
-    expect(generateRegistry(false, folder)).toMatchObject({ written: [], refused: [{ problem: "changed" }] });
-    expect(generateRegistry(true, folder).written).toEqual([fraudOrders.name]);
+    expect(generateRegistry(false, folder)).toMatchObject({ refused: [{ problem: "changed" }] });
+    expect(generateRegistry(true, folder).written).toContain(fraudOrders.name);
     expect(checkRegistry(folder)).toEqual([]);
   });
 

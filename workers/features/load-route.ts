@@ -1,0 +1,72 @@
+import type { Hono } from "hono";
+import { loadFeatures, type LoadedRow } from "../../models/contract/api/feature-loads.ts";
+import type { Issue } from "../../models/contract/errors.ts";
+import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
+import type { CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
+import { checkColumns, qualityText } from "../../models/features/quality.ts";
+import type { Checks, FeatureDefinition } from "../../models/features/definition.ts";
+import { Failure } from "../http/failure.ts";
+import { type HttpDeps, mount } from "../http/mount.ts";
+import { type FeatureRouteDeps, PERSONAL } from "./route.ts";
+
+export function mountFeatureLoads(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: FeatureRouteDeps): void {
+  mount(app, http, loadFeatures, async ({ params, body }, { identity, now }) => {
+    const group = deps.catalog.groupByName(params.group);
+    if (!group || group.definition.source.events.length > 0) return new Failure("group-not-found");
+    const issues = [...rowIssues(group, body.rows, now), ...qualityIssues(deps, group, body.rows)];
+    if (issues.length > 0) return new Failure("invalid-request", { issues: issues.slice(0, MAX_ISSUES) });
+    const kind = PERSONAL[group.definition.entity];
+    const pseudonym = deps.pseudonyms(identity.tenant);
+    const facts: EntityFact[] = body.rows.flatMap((row) => {
+      const entity = kind === undefined ? row.entity : pseudonym(kind, row.entity);
+      return deps.catalog.factsOfPayload(group.definition.source, { ...row, entity }, now);
+    });
+    const applied = await deps.store.load(identity.tenant, facts);
+    return Response.json({ applied, duplicate: facts.length - applied });
+  });
+}
+
+/** Issues listed in one refusal. */
+const MAX_ISSUES = 50;
+
+function rowIssues(group: CompiledGroup, rows: readonly LoadedRow[], now: number): Issue[] {
+  return rows.flatMap((row, index): Issue[] => [
+    ...(Date.parse(row.at) > now + MAX_FUTURE_SKEW_MS
+      ? [{ path: `/rows/${index}/at`, message: "more than 5 minutes ahead" }]
+      : []),
+    ...Object.keys(row.values)
+      .filter((name) => !group.columnNames.includes(name))
+      .map((name) => ({
+        path: `/rows/${index}/values/${name}`,
+        message: `${group.name} has no such column; it has ${group.columnNames.join(", ")}`,
+      })),
+  ]);
+}
+
+/** The limits declared beside the features of a group's columns; shares are for the whole load, which the sender checks. */
+function qualityIssues(deps: FeatureRouteDeps, group: CompiledGroup, rows: readonly LoadedRow[]): Issue[] {
+  const declared = columnChecks(deps, group).map(({ name, checks: { min, max } }) => ({
+    name,
+    checks: { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) },
+  }));
+  const columns = declared.map(({ name }) => Float32Array.from(rows, (row) => row.values[name] ?? Number.NaN));
+  const report = checkColumns(declared, columns, null);
+  return report.findings.length === 0 ? [] : [{ path: "/rows", message: qualityText(report) }];
+}
+
+function columnChecks(deps: FeatureRouteDeps, group: CompiledGroup): { name: string; checks: Checks }[] {
+  const features: FeatureDefinition[] = deps.services.flatMap(({ definition }) => [
+    ...definition.features,
+    ...definition.support,
+  ]);
+  return group.columnNames.map((name) => {
+    const feature = features.find(
+      (one) =>
+        one.kind === "aggregate" &&
+        one.group === group.definition &&
+        "column" in one.aggregation &&
+        one.aggregation.column === name,
+    );
+    return { name, checks: feature?.checks ?? {} };
+  });
+}
