@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { RegExpRouter } from "hono/router/reg-exp-router";
 import type { RouteDefinition } from "../models/contract/api/define.ts";
 import { ROUTES } from "../models/contract/routes.ts";
 import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
@@ -35,7 +36,8 @@ export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) 
 
 /** Every slice mounted on one router. Use cases get functions; only adapters know bindings. */
 export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
-  const app = new Hono<{ Bindings: object }>();
+  // Finds a path without parameters in one look; refuses, at the first request, paths that it could only try one by one.
+  const app = new Hono<{ Bindings: object }>({ router: new RegExpRouter() });
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
   mountFeatureLoads(app, deps.http, deps.features);
