@@ -17,6 +17,7 @@ type Benchmark = (options: BenchOptions) => Promise<Report>;
 const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   engine: async () => (await import("./engine.ts")).benchEngine,
   http: async () => (await import("./http.ts")).benchHttp,
+  recommenders: async () => (await import("./recommenders.ts")).benchRecommenders,
   training: async () => (await import("./training.ts")).benchTraining,
 };
 
