@@ -61,6 +61,7 @@ export const evaluateRecs = strictCommand({
     folds: setting("validation cuts settings are chosen on", "N", "2"),
     validationCases: setting("validation cases settings are chosen on, at most", "N", "700"),
     neighbours: setting("entries of each served neighbour list", "N", "100"),
+    served: { type: "boolean", default: false, description: "measure the served form, lists cut to --neighbours" },
     json: option("write the report as JSON", "FILE"),
   },
   run: async ({ args }) => {
@@ -91,6 +92,7 @@ export const evaluateRecs = strictCommand({
       rank: { k, exclude: rules.exclude },
       context: { seed: rules.seed, threads: wholeNumber("threads", args.threads, [1, 256]) },
       neighbours: wholeNumber("neighbours", args.neighbours, [1, 10_000]),
+      served: args.served,
       now: () => performance.now(),
       progress: (line) => console.error(line),
     }).catch(asUserError);

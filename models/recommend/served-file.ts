@@ -127,7 +127,7 @@ export function decodeServed(bytes: Uint8Array): ServedRecommender {
 
 function parseHeader(bytes: Uint8Array): z.infer<typeof Header> {
   try {
-    return Header.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    return Header.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : "it is not JSON";
     throw new ServedFileError(`the header is wrong: ${reason}`);

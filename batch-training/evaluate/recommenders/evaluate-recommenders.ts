@@ -1,5 +1,6 @@
+import { openScorer, type Scorer } from "../../../models/recommend/scorer.ts";
 import { servedBytes } from "../../../models/recommend/served-recommender.ts";
-import type { FitContext, FittedRecommender, Parameters, Recommender } from "../../train/recommenders/recommender.ts";
+import type { FitContext, Parameters, Recommender } from "../../train/recommenders/recommender.ts";
 import { interactionMatrix, transpose } from "../../train/recommenders/sparse-matrix.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import type { Case } from "./cases.ts";
@@ -32,6 +33,8 @@ export interface EvaluationPlan {
   readonly context: FitContext;
   /** Entries of each served neighbour list. */
   readonly neighbours: number;
+  /** Measure what the edge gets, lists cut to `neighbours`, instead of the full model. */
+  readonly served: boolean;
   readonly now: () => number;
   readonly progress: (line: string) => void;
 }
@@ -69,6 +72,11 @@ function learnBlend(plan: EvaluationPlan, found: readonly Found[]): LearnedBlend
   return learned;
 }
 
+interface Fitted {
+  readonly scorer: Scorer;
+  readonly bytes: number;
+}
+
 async function measure(
   plan: EvaluationPlan,
   found: ReadonlyMap<string, Found>,
@@ -77,11 +85,15 @@ async function measure(
   const { log, cases, models, rank, now } = plan;
   const byItem = transpose(interactionMatrix(log));
   const table = (): QualityTable => new QualityTable(cases, { log, byItem, k: rank.k });
-  const fits: { fitted: FittedRecommender; seconds: number; table: QualityTable; micros: number }[] = [];
+  const fits: { fitted: Fitted; seconds: number; table: QualityTable; micros: number }[] = [];
   for (const model of models) {
     const started = now();
-    const fitted = await model.fit(log, found.get(model.name)?.parameters ?? {}, plan.context);
-    fits.push({ fitted, seconds: (now() - started) / 1000, table: table(), micros: 0 });
+    const full = await model.fit(log, found.get(model.name)?.parameters ?? {}, plan.context);
+    const seconds = (now() - started) / 1000;
+    const served = full.serve(plan.neighbours);
+    // The full model is let go where only its served form is measured.
+    const scorer = plan.served ? openScorer(served) : full;
+    fits.push({ fitted: { scorer, bytes: servedBytes(served) }, seconds, table: table(), micros: 0 });
   }
   const scores = models.map(() => new Float32Array(log.items));
   const blended = new Float32Array(log.items);
@@ -91,7 +103,7 @@ async function measure(
     for (const [part, fit] of fits.entries()) {
       const own = scores[part] ?? blended;
       const started = now();
-      fit.fitted.score(question.history, question.at, own);
+      fit.fitted.scorer.score(question.history, question.at, own);
       fit.micros += (now() - started) * 1000;
       fit.table.add(index, topItems(own, question, rank));
     }
@@ -113,7 +125,7 @@ async function measure(
       trials: best.trials,
       fitSeconds: fit.seconds,
       scoreMicros: fit.micros / Math.max(1, cases.length),
-      bytes: servedBytes(fit.fitted.serve(plan.neighbours)),
+      bytes: fit.fitted.bytes,
     };
   });
   if (blend === null) return evaluations;

@@ -1,3 +1,5 @@
+import type { BlendScale, ServedBlend, ServedPart } from "../../../models/recommend/served-recommender.ts";
+
 /**
  * A blend: the weighted sum of several models' scores, each brought to one scale. Weights are learned on cases that no part
  * was trained on.
@@ -113,4 +115,21 @@ function addUp({ items, scores }: PoolCase, weights: ArrayLike<number>): void {
     const from = part * items;
     for (let i = 0; i < items; i++) sums[i] = (sums[i] ?? 0) + weight * (scores[from + i] ?? 0);
   }
+}
+
+/** The served form of a learned blend: parts of weight 0 are left out. */
+export function serveBlend(
+  parts: readonly ServedPart[],
+  blend: { readonly weights: readonly number[]; readonly scale: BlendScale },
+): ServedBlend {
+  const items = parts[0]?.items ?? 0;
+  return {
+    kind: "blend",
+    items,
+    scale: blend.scale,
+    parts: parts.flatMap((part, index) => {
+      const weight = blend.weights[index] ?? 0;
+      return weight > 0 ? [{ weight, part }] : [];
+    }),
+  };
 }

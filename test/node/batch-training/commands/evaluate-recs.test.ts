@@ -73,6 +73,18 @@ describe("edgewise evaluate recs", () => {
     expect(value("session-knn/mrr@5")).toBeGreaterThan(0);
   });
 
+  it("measures the served form: the same figures with uncut lists, other ones with short lists", async () => {
+    const run = ["recs", "--data", data, "--model", "item-knn,ease,slim,blend", "--folds", "1", "--json", json];
+    const ndcg = async (...extra: string[]): Promise<number[]> => {
+      expect(await runCli(root, [...run, ...extra])).toBe(0);
+      return ["item-knn", "ease", "slim", "blend"].map((name) => value(`${name}/ndcg@10`));
+    };
+    const full = await ndcg();
+    const uncut = await ndcg("--served", "--neighbours", "40");
+    for (const [i, figure] of uncut.entries()) expect(figure).toBeCloseTo(full[i] ?? Number.NaN, 6);
+    expect(await ndcg("--served", "--neighbours", "2")).not.toEqual(full);
+  });
+
   it("ranks against given candidates", async () => {
     const users = [...new Set(rows.map((row) => row[0]))];
     const unseen = (user: number): number[] => {

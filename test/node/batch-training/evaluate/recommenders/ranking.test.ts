@@ -3,11 +3,18 @@ import { describe, expect, it } from "vitest";
 import { buildCases, type Case } from "../../../../../batch-training/evaluate/recommenders/cases.ts";
 import { fitBlend } from "../../../../../batch-training/evaluate/recommenders/fit-blend.ts";
 import { topItems } from "../../../../../batch-training/evaluate/recommenders/top-items.ts";
-import { blendQuality, learnWeights, type PoolCase } from "../../../../../batch-training/train/recommenders/blend.ts";
+import {
+  blendQuality,
+  learnWeights,
+  type PoolCase,
+  serveBlend,
+} from "../../../../../batch-training/train/recommenders/blend.ts";
 import type { FittedRecommender } from "../../../../../batch-training/train/recommenders/recommender.ts";
 import { trainingLog } from "../../../../../batch-training/train/recommenders/training-log.ts";
 import { rescale } from "../../../../../models/recommend/blend-scale.ts";
 import { EMPTY_HISTORY, type History } from "../../../../../models/recommend/history.ts";
+import { openScorer } from "../../../../../models/recommend/scorer.ts";
+import type { ServedPart } from "../../../../../models/recommend/served-recommender.ts";
 import { interactions } from "../../../../support/interaction-logs.ts";
 
 const historyOf = (...items: number[]): History => ({
@@ -169,6 +176,20 @@ describe("a blend", () => {
       rescale(flat, scale);
       expect([...flat]).toEqual([0, 0, 0, 0]);
     }
+  });
+
+  it("is served as it is measured: scaled, weighted, added up; parts without weight are not shipped", () => {
+    const scores = (...values: number[]): ServedPart => ({
+      kind: "scores",
+      items: values.length,
+      scores: Float32Array.from(values),
+    });
+    const parts = [scores(4, 2, 0), scores(9, 9, 9), scores(0, 5, 10)];
+    const served = serveBlend(parts, { weights: [1, 0, 0.5], scale: "maximum" });
+    expect(served.parts.length).toBe(2);
+    const out = new Float32Array(3);
+    openScorer(served).score(EMPTY_HISTORY, Number.NaN, out);
+    expect([...out]).toEqual([1, 0.75, 0.5]);
   });
 
   it("is learned from models: the one that knows the answer gets the weight", () => {
