@@ -10,7 +10,7 @@ import { fitGbdt } from "../train/gbdt/train-gbdt.ts";
 import { rawScores, scoreRows } from "../train/gbdt/tree.ts";
 import type { GbdtParametersInput } from "../train/gbdt/parameters.ts";
 import { fitLogisticRegression, predictLogisticRegression } from "../train/logistic-regression.ts";
-import { type FeatureSpec, TrainingError, type TrainingSet } from "../train/training-set.ts";
+import { type FeatureSpec, type LabelledRows, TrainingError, type TrainingSet } from "../train/training-set.ts";
 import { DAY_MS, type FraudWindow, fraudWindow, lastDayOf, shiftPlan, type WindowPlan } from "./fraud-windows.ts";
 
 /**
@@ -24,6 +24,8 @@ export interface FraudEvaluationOptions {
   /** Windows, each beginning `testDays` after the one before. */
   readonly windows: number;
   readonly seed: number;
+  /** Models of others on the same rows, for comparison: scores of the test rows by name. */
+  readonly rivals?: (train: TrainingSet, test: LabelledRows) => Promise<ReadonlyMap<string, Float64Array>>;
   readonly progress: (message: string) => void;
 }
 
@@ -152,10 +154,12 @@ async function runWindow(data: FraudRows, plan: WindowPlan, options: FraudEvalua
   const { model } = await fitGbdt(set, { ...parameters, bags: BAGS }, options.seed);
   const logistic = fitLogisticRegression(set, { l2: 1 });
   const rows = window.test.labels.length;
+  const rivals = (await options.rivals?.(set, window.test)) ?? new Map<string, Float64Array>();
   const metrics = {
     gbdt: windowMetrics(window, scoreRows(model, window.test.columns, rows)),
     logistic_regression: windowMetrics(window, predictLogisticRegression(logistic, window.test.columns, rows)),
     constant: windowMetrics(window, new Float64Array(rows).fill(trainFrauds / window.train.labels.length)),
+    ...Object.fromEntries([...rivals].map(([name, scores]) => [name, windowMetrics(window, scores)])),
   };
   const trainRows = window.train.labels.length;
   return { plan, trainRows, trainFrauds, testRows: rows, testFrauds, parameters, metrics };

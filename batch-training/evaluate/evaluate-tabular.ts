@@ -5,7 +5,8 @@ import { fitGbdt } from "../train/gbdt/train-gbdt.ts";
 import { scoreRows } from "../train/gbdt/tree.ts";
 import { CANDIDATES, tuneGbdt } from "../train/gbdt/tune-gbdt.ts";
 import { fitLogisticRegression, predictLogisticRegression } from "../train/logistic-regression.ts";
-import { TrainingError, type TrainingSet } from "../train/training-set.ts";
+import { type LabelledRows, TrainingError, type TrainingSet } from "../train/training-set.ts";
+import { deriveColumns, type DeriveOptions } from "./derive-columns.ts";
 import { findLeaks } from "./find-leaks.ts";
 import { type RowSplit, splitByTime, splitFolds, type SplitPlan } from "./split-rows.ts";
 import { type Groups, groupsOf, type TabularColumns, trainingSetOf } from "./tabular-data.ts";
@@ -23,6 +24,8 @@ export interface TabularOptions extends TabularColumns {
   readonly parameters: GbdtParametersInput;
   /** Keep columns that tell the label by themselves. */
   readonly allowLeaks: boolean;
+  /** Models of others on the same rows, for comparison: scores of the reported rows by name. */
+  readonly rivals?: (train: TrainingSet, test: LabelledRows) => Promise<ReadonlyMap<string, Float64Array>>;
   readonly progress: (message: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -50,10 +53,13 @@ export interface TabularResult {
 
 /** Share of the training rows held back to choose size and rounds. */
 const HOLDOUT_SHARE = 0.2;
+/** Fits that the final model averages; more than one only tells where rows or features are drawn. */
+const BAGS = 3;
 const BASE: GbdtParametersInput = { learningRate: 0.05 };
 
 export async function evaluateTabular(options: TabularOptions): Promise<TabularResult> {
-  const frame = await readFrame(options.data);
+  const read = await readFrame(options.data);
+  const frame = { ...read, columns: [...read.columns, ...deriveColumns(read, deriving(options))] };
   options.progress(`${frame.rows} rows, ${frame.columns.length} columns in ${options.data}`);
   const columns: TabularColumns = {
     ...options,
@@ -75,6 +81,10 @@ export async function evaluateTabular(options: TabularOptions): Promise<TabularR
   };
 }
 
+function deriving({ drop, target, split }: TabularOptions): DeriveOptions {
+  return { drop: [...drop, target], countEarlier: split.kind !== "given" };
+}
+
 interface Part {
   readonly name: string;
   readonly train: TrainingSet;
@@ -87,10 +97,12 @@ async function parts(
   set: TrainingSet,
   groups: Groups | null,
   columns: TabularColumns,
-  { split, data, group }: TabularOptions,
+  options: TabularOptions,
 ): Promise<Part[]> {
+  const { split, data, group } = options;
   if (split.kind === "given") {
-    const later = await readFrame(split.file, { like: frame });
+    const read = await readFrame(split.file, { like: await readFrame(data) });
+    const later = { ...read, columns: [...read.columns, ...deriveColumns(read, deriving(options))] };
     const test = trainingSetOf({ ...later, columns: orderLike(frame, later) }, columns).train;
     return [{ name: "given", train: set, test, groups: group === null ? null : groupsOf(later, group) }];
   }
@@ -135,11 +147,12 @@ async function runFold(part: Part, options: TabularOptions): Promise<Fold> {
     progress: (done, total) => options.progress(`${part.name}: candidate ${done} of ${total}`),
     ...signal,
   });
-  const { model } = await fitGbdt(part.train, tuned.parameters, options.seed, signal);
+  const { model } = await fitGbdt(part.train, { bags: BAGS, ...tuned.parameters }, options.seed, signal);
   const rows = part.test.labels.length;
   const trainRate =
     [...part.train.train.labels].reduce((sum, label) => sum + label, 0) / part.train.train.labels.length;
   const logistic = fitLogisticRegression(part.train, { l2: 1 });
+  const rivals = (await options.rivals?.(part.train, part.test)) ?? [];
   return {
     name: part.name,
     trainRows: part.train.train.labels.length,
@@ -149,6 +162,7 @@ async function runFold(part: Part, options: TabularOptions): Promise<Fold> {
       ["gbdt", scoreRows(model, part.test.columns, rows)],
       ["logistic_regression", predictLogisticRegression(logistic, part.test.columns, rows)],
       ["constant", new Float64Array(rows).fill(trainRate)],
+      ...rivals,
     ]),
     groups: part.groups,
     parameters: tuned.parameters,

@@ -13,7 +13,13 @@ export interface Frame {
 }
 
 export type FrameColumn =
-  | { readonly name: string; readonly kind: "numeric"; readonly values: Float64Array }
+  | {
+      readonly name: string;
+      readonly kind: "numeric";
+      readonly values: Float64Array;
+      /** Epoch milliseconds, written as dates. */
+      readonly isTime: boolean;
+    }
   | {
       readonly name: string;
       readonly kind: "categorical";
@@ -102,6 +108,7 @@ class ColumnBuilder {
   private readonly values: Float64Array;
   private readonly codes = new Map<string, number>();
   private readonly fixed: boolean;
+  private isTime = false;
 
   constructor(file: string, name: string, kind: Kind, rows: number, vocabulary: readonly string[] | null) {
     this.file = file;
@@ -124,13 +131,16 @@ class ColumnBuilder {
     if (typeof cell === "number") return cell;
     if (typeof cell === "string") {
       if (NUMBER.test(cell)) return parseNumber(cell);
-      // Times without a zone are read as UTC: the same everywhere.
-      if (DATE.test(cell))
-        return Date.parse(
-          /Z|[+-]\d{2}:?\d{2}$/.test(cell.slice(10)) ? cell : `${cell.slice(0, 10)}T${cell.slice(11) || "00:00"}Z`,
-        );
+      if (DATE.test(cell)) return this.time(cell);
     }
     throw new TableError(this.file, { line, column: this.name }, `${JSON.stringify(cell)} is not a number`);
+  }
+
+  /** Times without a zone are read as UTC: the same everywhere. */
+  private time(cell: string): number {
+    this.isTime = true;
+    const zoned = /Z|[+-]\d{2}:?\d{2}$/.test(cell.slice(10));
+    return Date.parse(zoned ? cell : `${cell.slice(0, 10)}T${cell.slice(11) || "00:00"}Z`);
   }
 
   private code(cell: Cell, line: number): number {
@@ -149,7 +159,7 @@ class ColumnBuilder {
   finish(): FrameColumn {
     const { name, values } = this;
     return this.kind === "numeric"
-      ? { name, kind: "numeric", values }
+      ? { name, kind: "numeric", values, isTime: this.isTime }
       : { name, kind: "categorical", values, vocabulary: [...this.codes.keys()] };
   }
 }

@@ -19,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   http: async () => (await import("./http.ts")).benchHttp,
   recommenders: async () => (await import("./recommenders.ts")).benchRecommenders,
   training: async () => (await import("./training.ts")).benchTraining,
+  quality: async () => (await import("./quality.ts")).benchQuality,
 };
 
 const { values, positionals } = parseArgs({

@@ -31,12 +31,11 @@ export interface TuneResult {
 
 /** From small and slow to large: what 10,000 to 1,000,000 rows with tens of features want. */
 export const CANDIDATES: readonly GbdtParametersInput[] = [
-  { leaves: 4, minRowsPerLeaf: 20, l2: 1 },
-  { leaves: 8, minRowsPerLeaf: 20, l2: 1 },
-  { leaves: 16, minRowsPerLeaf: 20, l2: 1 },
-  { leaves: 31, minRowsPerLeaf: 20, l2: 1 },
-  { leaves: 16, minRowsPerLeaf: 100, l2: 10, featureFraction: 0.6, rowFraction: 0.8 },
-  { leaves: 31, minRowsPerLeaf: 50, l2: 10, featureFraction: 0.6, rowFraction: 0.8 },
+  { leaves: 4, rowFraction: 0.8, nodeFeatureFraction: 0.6 },
+  { leaves: 8, rowFraction: 0.8, nodeFeatureFraction: 0.6 },
+  { leaves: 16, rowFraction: 0.8, nodeFeatureFraction: 0.6 },
+  { leaves: 31, rowFraction: 0.8, nodeFeatureFraction: 0.5 },
+  { leaves: 16, minRowsPerLeaf: 100, l2: 20, rowFraction: 0.7, nodeFeatureFraction: 0.3 },
 ];
 
 const PATIENCE = 40;

@@ -94,7 +94,7 @@ describe("edgewise evaluate tabular", () => {
     expect(value("rows/reported")).toBeGreaterThan(300);
     expect(value("labels/all/sex=f/disparate_impact")).toBeLessThan(1);
     expect(value("gbdt/group/sex/demographic_parity_ratio")).toBeLessThan(1);
-    expect(String(report.parameters["features"])).toBe("age,job,sex");
+    expect(String(report.parameters["features"])).toBe("age,job,sex,day.hour,day.weekday");
   }, 120_000);
 
   it("a column that is the label is refused by name, unless it is dropped", async () => {

@@ -5,7 +5,7 @@ import type { Frame } from "../../../../batch-training/sources/read-frame.ts";
 const frameOf = (values: number[]): Frame => ({
   file: "t.csv",
   rows: values.length,
-  columns: [{ name: "t", kind: "numeric", values: Float64Array.from(values) }],
+  columns: [{ name: "t", kind: "numeric", values: Float64Array.from(values), isTime: false }],
 });
 
 describe("splits", () => {

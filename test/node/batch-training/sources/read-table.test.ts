@@ -161,8 +161,10 @@ describe("frames", () => {
       name: "n",
       kind: "numeric",
       values: Float64Array.of(1, Number.NaN, -2500, Number.POSITIVE_INFINITY),
+      isTime: false,
     });
     const day = Date.UTC(2020, 0, 1);
+    expect(d).toMatchObject({ kind: "numeric", isTime: true });
     expect(d?.values).toEqual(Float64Array.of(day, day + 36 * 3_600_000, Number.NaN, day - 3_600_000));
     expect(t).toEqual({
       name: "t",
