@@ -1,5 +1,5 @@
 import type { ReportRow } from "../../../models/contract/report.ts";
-import { median } from "../report.ts";
+import { undisturbed } from "../measure.ts";
 import type { BenchModel } from "./bench-models.ts";
 import { type EngineEdge, startEngineEdge } from "./edge.ts";
 
@@ -36,10 +36,10 @@ async function compareAt(
       const once = await edge.time(path(name, 1));
       spent[name].push((Math.max(0, (await edge.time(path(name, times))) - once) * 1000) / (times - 1));
     }
-  const [own, web] = [median(spent.compact), median(spent["ort-web"])];
+  const [own, web] = [undisturbed(spent.compact), undisturbed(spent["ort-web"])];
   const rows: ReportRow[] = names.map((name) => ({
     id: `workerd/${id}/rows-${size}/${name}`,
-    value: median(spent[name]),
+    value: undisturbed(spent[name]),
     unit: "µs",
     better: "lower",
   }));
@@ -73,12 +73,12 @@ async function freshRows(models: readonly BenchModel[], rounds: number): Promise
   return [
     {
       id: `workerd/fresh-isolate/${model.id}/first-score-over-empty`,
-      value: median(spent.scored) - median(spent.empty),
+      value: undisturbed(spent.scored) - undisturbed(spent.empty),
       unit: "ms",
       floor: 60,
       aim: 20,
       better: "lower",
-      note: `empty ${median(spent.empty).toFixed(1)} ms; the engine alone, without a model fetch`,
+      note: `${rounds} starts each, empty ${undisturbed(spent.empty).toFixed(1)} ms; the engine alone, no model fetch`,
     },
   ];
 }

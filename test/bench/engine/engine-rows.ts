@@ -4,8 +4,7 @@ import { VectorIndex } from "../../../models/engine/vector-index.ts";
 import { readModel } from "../../../models/onnx/read-model.ts";
 import { engineKernels } from "../../support/engine-kernels.ts";
 import { gaussian, seededRandom } from "../../support/generated-trees.ts";
-import { interleaved, type MeasureOptions } from "../measure.ts";
-import { median } from "../report.ts";
+import { interleaved, type MeasureOptions, undisturbed } from "../measure.ts";
 import { type BenchModel, benchRows } from "./bench-models.ts";
 import type { MachineLimits } from "./machine-limits.ts";
 
@@ -94,10 +93,10 @@ export function loadRows(models: readonly BenchModel[], rounds: number): ReportR
     rows.push(
       {
         id: `load/${model.id}`,
-        value: median(spent),
+        value: undisturbed(spent),
         unit: "ms",
         better: "lower",
-        note: `${model.bytes.length} bytes of ONNX; the first load took ${(spent[0] ?? 0).toFixed(1)} ms`,
+        note: `${model.bytes.length} bytes of ONNX`,
         ...(model.id === "trees-200x6" ? { floor: 30, aim: 10 } : {}),
       },
       {
