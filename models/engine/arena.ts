@@ -54,6 +54,11 @@ export class Arena {
     return this.#module !== null;
   }
 
+  /** The kernels themselves, for work that needs a memory of its own while planning. */
+  get kernelModule(): WebAssembly.Module | null {
+    return this.#module;
+  }
+
   constant(name: string, type: NumericType, dims: Dims, data: NumericArray): Value {
     return this.#add({ name, type, dims, data, offset: -1, constant: true, inKernelMemory: false, afterRelu: false });
   }

@@ -19,6 +19,8 @@ export interface Kernels {
     sums: number,
     leaves: number,
   ): void;
+  /** Arguments in the order of the source: counts, addresses of columns, addresses of results. */
+  packV3(...counts: readonly number[]): number;
   linkFeatures(nodes: number, count: number, features: number, previous: number, scratch: number): void;
   treeMean(nodes: number, count: number, covers: number, wide: number, scratch: number): number;
   pathTree(

@@ -90,12 +90,19 @@ export function checkedEnsemble(context: NodeContext, raw: Omit<Ensemble, "cover
   for (const root of roots) if (parents[root] === 1) shared = true;
   // Where every node has one parent at most and roots have none, nothing that a root reaches can be a cycle.
   if (shared) refuseCycles(context, raw);
-  const { node, model } = context;
+  checkBase(context, raw);
+  return { ...raw, cover: readCover(context, mode.length), shared, features: highest + 1 };
+}
+
+/** Covers of the node's trees, from the model's metadata. */
+export function readCover({ node, model }: NodeContext, nodes: number): Float64Array | null {
   const text = model.metadata.get(treeCoverKey(node.outputs.find((output) => output !== "") ?? ""));
-  const cover = text === undefined ? null : decodeTreeCover(text, mode.length);
-  if (raw.base.length > 0 && raw.base.length !== raw.targets && raw.targets > 2)
-    throw context.bad(`${raw.base.length} base values for ${raw.targets} targets`);
-  return { ...raw, cover, shared, features: highest + 1 };
+  return text === undefined ? null : decodeTreeCover(text, nodes);
+}
+
+export function checkBase(context: NodeContext, { base, targets }: Pick<Ensemble, "base" | "targets">): void {
+  if (base.length > 0 && base.length !== targets && targets > 2)
+    throw context.bad(`${base.length} base values for ${targets} targets`);
 }
 
 const UNSEEN = 0;

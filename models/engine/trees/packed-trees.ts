@@ -15,7 +15,7 @@ import { type Ensemble, Mode } from "./ensemble.ts";
 
 /** Distances and slots have 16 bits. */
 const LARGEST_DISTANCE = 65_535;
-const LARGEST_SLOT = 16_383;
+export const LARGEST_SLOT = 16_383;
 
 /** Trees walked together by the kernels; the table is padded to a multiple of it with empty trees. */
 export const GROUP = 8;

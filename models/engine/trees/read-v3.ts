@@ -3,8 +3,10 @@ import type { IntArray } from "../../onnx/model.ts";
 import type { NodeContext } from "../operator.ts";
 import { POST_TRANSFORMS } from "../post-transform.ts";
 import type { NumericArray } from "../value.ts";
-import { checkedEnsemble, collectWeights } from "./check-ensemble.ts";
+import { checkBase, checkedEnsemble, collectWeights, readCover } from "./check-ensemble.ts";
 import { type Aggregate, type Ensemble, Mode } from "./ensemble.ts";
+import { packByKernel } from "./kernel-pack.ts";
+import { LARGEST_SLOT, type PackedTrees } from "./packed-trees.ts";
 
 const MODES: Readonly<Record<string, number>> = {
   BRANCH_LEQ: Mode.LEQ,
@@ -29,7 +31,78 @@ export interface V3Names {
 // The loops here run once per node in code that is not yet optimised: a fresh isolate waits for them. They make no
 // objects and call no function per node.
 
-export function readV3(context: NodeContext, { targets, prefix }: V3Names): Ensemble {
+/** An ensemble, and its packed form where the kernels made it: its arrays by node are then empty. */
+export interface ReadTrees {
+  readonly ensemble: Ensemble;
+  readonly packed: PackedTrees | null;
+}
+
+/** The common form by the kernels where there are any; every other form, and every refusal, by the general reader. */
+export function readV3(context: NodeContext, names: V3Names): ReadTrees {
+  return commonV3(context, names) ?? { ensemble: generalV3(context, names), packed: null };
+}
+
+const EMPTY: Omit<
+  Ensemble,
+  "roots" | "weightTarget" | "weight" | "targets" | "base" | "aggregate" | "transform" | "cover"
+> = {
+  mode: new Uint8Array(0),
+  feature: new Int32Array(0),
+  threshold: new Float64Array(0),
+  whenTrue: new Int32Array(0),
+  whenFalse: new Int32Array(0),
+  missingTrue: new Uint8Array(0),
+  members: new Map(),
+  weightStart: new Int32Array(0),
+  shared: false,
+  features: 0,
+};
+
+function commonV3(context: NodeContext, { targets, prefix }: V3Names): ReadTrees | null {
+  const { kernelModule } = context.arena;
+  const input = context.input(0);
+  const width = input.dims.at(-1) ?? 0;
+  const names = ["nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids"];
+  const leafNames = [`${prefix}_treeids`, `${prefix}_nodeids`, `${prefix}_ids`];
+  const [treeIds, nodeIds, feature, whenTrue, whenFalse] = names.map((name) => context.ints(name));
+  const [weightTree, weightNode, weightTarget] = leafNames.map((name) => context.ints(name));
+  const threshold = context.floats("nodes_values");
+  const weight = context.floats(`${prefix}_weights`);
+  const missing = context.ints("nodes_missing_value_tracks_true");
+  const nodes = treeIds?.length ?? 0;
+  if (kernelModule === null || input.type !== "float32" || !(width > 0 && 2 * width + 1 <= LARGEST_SLOT)) return null;
+  if (!isColumn(treeIds, nodes) || !isColumn(nodeIds, nodes) || !isColumn(feature, nodes)) return null;
+  if (!isColumn(whenTrue, nodes) || !isColumn(whenFalse, nodes) || threshold?.length !== nodes) return null;
+  if (missing !== null && !isColumn(missing, nodes)) return null;
+  const weights = weight?.length ?? 0;
+  if (weight === null || !isColumn(weightTree, weights) || !isColumn(weightNode, weights)) return null;
+  if (!isColumn(weightTarget, weights)) return null;
+  const modes = readModes(context, nodes);
+  const columns = { treeIds, nodeIds, modes, feature, threshold, whenTrue, whenFalse, missing, weight };
+  const packed = packByKernel(kernelModule, { ...columns, weightTree, weightNode, weightTarget }, width);
+  const target = packed?.target ?? null;
+  if (packed === null || target === null || target.some((index) => index >= targets)) return null;
+  const base = new Float64Array(numbers(context, "base_values") ?? new Float64Array(0));
+  checkBase(context, { base, targets });
+  const ensemble: Ensemble = {
+    ...EMPTY,
+    roots: packed.first.subarray(0, packed.trees),
+    weightTarget,
+    weight: new Float64Array(weight),
+    targets,
+    base,
+    aggregate: oneOf(context, "aggregate_function", AGGREGATES, "SUM"),
+    transform: oneOf(context, "post_transform", POST_TRANSFORMS, "NONE"),
+    cover: readCover(context, nodes),
+  };
+  return { ensemble, packed };
+}
+
+function isColumn(ints: IntArray | null | undefined, length: number): ints is Int32Array {
+  return ints instanceof Int32Array && ints.length === length;
+}
+
+function generalV3(context: NodeContext, { targets, prefix }: V3Names): Ensemble {
   const treeIds = context.ints("nodes_treeids") ?? NO_INTS;
   const nodeIds = context.ints("nodes_nodeids") ?? NO_INTS;
   const feature = context.ints("nodes_featureids") ?? NO_INTS;

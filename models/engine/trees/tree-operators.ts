@@ -5,7 +5,7 @@ import { type ClassifierFields, type Combiner, combiner, ONE_SCORED, outputWidth
 import type { Ensemble } from "./ensemble.ts";
 import { kernelWalk, type Walk, type WalkFields } from "./kernel-walk.ts";
 import { leafOf, packTrees, type PackedTrees, prepareRows } from "./packed-trees.ts";
-import { readV3 } from "./read-v3.ts";
+import { type ReadTrees, readV3 } from "./read-v3.ts";
 import { readV5 } from "./read-v5.ts";
 import { shapData } from "./shap-data.ts";
 import { PlainExplainer } from "./tree-shap.ts";
@@ -17,29 +17,30 @@ const BLOCK_ROWS = 64;
 const treeEnsembleRegressor: Planner = (context) =>
   planEnsemble(context, readV3(context, { targets: context.int("n_targets", 1), prefix: "target" }), null);
 
-const treeEnsemble: Planner = (context) => planEnsemble(context, readV5(context), null);
+const treeEnsemble: Planner = (context) => planEnsemble(context, { ensemble: readV5(context), packed: null }, null);
 
 const treeEnsembleClassifier: Planner = (context) => {
   const labels = context.strings("classlabels_strings")?.length || (context.ints("classlabels_int64s")?.length ?? 0);
-  const ensemble = readV3(context, { targets: labels, prefix: "class" });
+  const read = readV3(context, { targets: labels, prefix: "class" });
   if (labels < 2) throw context.unsupported("a classifier of one class");
-  const classes = new Set(ensemble.weightTarget);
-  const planned = planEnsemble(context, ensemble, {
+  const classes = new Set(read.ensemble.weightTarget);
+  const planned = planEnsemble(context, read, {
     singleClass: labels === 2 && classes.size === 1,
-    allPositive: ensemble.weight.every((weight) => !(weight < 0)),
+    allPositive: read.ensemble.weight.every((weight) => !(weight < 0)),
   });
   // The first output is the label, which nothing that scores needs.
   return { ...planned, outputs: [null, ...planned.outputs] };
 };
 
-function planEnsemble(context: NodeContext, ensemble: Ensemble, classifier: ClassifierFields | null): Planned {
+function planEnsemble(context: NodeContext, read: ReadTrees, classifier: ClassifierFields | null): Planned {
+  const { ensemble, packed } = read;
   const input = context.input(0);
   const [first = 1] = input.dims;
   const [rowsDim, columns] = input.dims.length === 1 ? [1, first] : [first, input.dims[1] ?? 1];
   if (input.dims.length > 2 || columns < 0) throw context.unsupported(`an input of shape [${input.dims.join(", ")}]`);
   if (ensemble.features > columns) throw context.bad(`reads feature ${ensemble.features - 1} of ${columns}`);
   const output = context.output(0, "float32", [rowsDim, outputWidth(ensemble.targets, classifier)]);
-  const walk = chooseWalk(context.arena, { ensemble, classifier, input, output, columns });
+  const walk = chooseWalk(context.arena, { ensemble, packed, classifier, input, output, columns });
   const planned = { outputs: [output], step: stepOf(walk, rowsDim), bytes: walk.bytes };
   return walk.contributor === null ? planned : { ...planned, contributor: walk.contributor };
 }
@@ -50,17 +51,17 @@ function stepOf(walk: Walk, rowsDim: number): Step {
   return { run: (rows) => walk.run(dimOf(rowsDim, rows)) };
 }
 
-interface EnsembleFields {
-  readonly ensemble: Ensemble;
+interface EnsembleFields extends ReadTrees {
   readonly classifier: ClassifierFields | null;
   readonly input: Value;
   readonly output: Value;
   readonly columns: number;
 }
 
-function chooseWalk(arena: Arena, { ensemble, classifier, input, output, columns }: EnsembleFields): Walk {
+function chooseWalk(arena: Arena, fields: EnsembleFields): Walk {
+  const { ensemble, classifier, input, output, columns } = fields;
   // Only single-precision input fits single-precision rows; the rest walks the general way.
-  const packed = input.type === "float32" ? packTrees(ensemble, columns) : null;
+  const packed = fields.packed ?? (input.type === "float32" ? packTrees(ensemble, columns) : null);
   if (packed === null) {
     const { weightStart: start, weightTarget: target, weight } = ensemble;
     const combine = combiner(ensemble, { start, target, weight }, { double: input.type === "float64", classifier });
@@ -70,9 +71,9 @@ function chooseWalk(arena: Arena, { ensemble, classifier, input, output, columns
     ? null
     : combiner(ensemble, packed.leaves, { double: false, classifier });
   const shap = shapData(ensemble, packed, classifier !== null);
-  const fields = { packed, finish: regression(ensemble), combine, shap, input, output };
-  if (arena.hasKernels) return kernelWalk(arena, fields);
-  return combine === null ? sumPlain(fields) : combinePlain(fields, combine);
+  const walked = { packed, finish: regression(ensemble), combine, shap, input, output };
+  if (arena.hasKernels) return kernelWalk(arena, walked);
+  return combine === null ? sumPlain(walked) : combinePlain(walked, combine);
 }
 
 /** Leaf values of one target that only have to be added up. */
