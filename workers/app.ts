@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import { RegExpRouter } from "hono/router/reg-exp-router";
 import type { RouteDefinition } from "../models/contract/api/define.ts";
 import { ROUTES } from "../models/contract/routes.ts";
 import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
@@ -13,6 +12,7 @@ import { Failure, problemResponse } from "./http/failure.ts";
 import { logError } from "./http/log.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { requestIdOf } from "./http/request-context.ts";
+import { RouteTable } from "./http/route-table.ts";
 import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
 import { mountReference } from "./reference/route.ts";
 import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
@@ -36,8 +36,7 @@ export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) 
 
 /** Every slice mounted on one router. Use cases get functions; only adapters know bindings. */
 export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
-  // Finds a path without parameters in one look; refuses, at the first request, paths that it could only try one by one.
-  const app = new Hono<{ Bindings: object }>({ router: new RegExpRouter() });
+  const app = new Hono<{ Bindings: object }>({ router: new RouteTable() });
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
   mountFeatureLoads(app, deps.http, deps.features);
