@@ -113,7 +113,7 @@ export const easeNormalised: Recommender = {
       const matrix = interactionMatrix(log);
       const { value } = normalised(matrix, userPower, itemPower);
       const energy = value.reduce((sum, x) => sum + x * x, 0) / Math.max(1, matrix.columns);
-      return solveEase(matrix, { lambda: share * energy, userPower, itemPower }, context.threads);
+      return solveEase(matrix, { lambda: share * (energy === 0 ? 1 : energy), userPower, itemPower }, context.threads);
     });
     const days = setting(parameters, "halfLifeDays");
     return solution({

@@ -44,7 +44,8 @@ const INLINE_WORK = 5e7;
 /** The factor in front of mass^power for the rows of a side. */
 function ridgeLevel(parameters: IalsParameters, side: SparseMatrix): number {
   const mean = side.column.length / Math.max(1, side.rows) + parameters.unobserved * side.columns;
-  return parameters.regularisation * mean ** (1 - parameters.regularisationPower);
+  // An empty log has no level; any will do for its empty catalogue.
+  return parameters.regularisation * (mean === 0 ? 1 : mean) ** (1 - parameters.regularisationPower);
 }
 
 export class IalsRun {

@@ -12,6 +12,7 @@ import { slimLists } from "../../../../../batch-training/train/recommenders/slim
 import { interactionMatrix } from "../../../../../batch-training/train/recommenders/sparse-matrix.ts";
 import { historyOf } from "../../../../../batch-training/train/recommenders/training-log.ts";
 import { EMPTY_HISTORY, type History } from "../../../../../models/recommend/history.ts";
+import { decodeServed, encodeServed } from "../../../../../models/recommend/served-file.ts";
 import { openScorer } from "../../../../../models/recommend/scorer.ts";
 import { logOf, type Row, tasteRows } from "../../../../support/interaction-logs.ts";
 
@@ -223,6 +224,12 @@ describe("every model", () => {
     fitted.score(mixed, Number.NaN, out);
     fitted.score(itemHistory(5), Number.NaN, again);
     for (const [item, score] of again.entries()) expect(out[item]).toBeCloseTo(score, 3);
+
+    // An empty catalogue has no scores, and that is no error.
+    const nothing = await model.fit(logOf([]), defaults(model), context);
+    const none = new Float32Array(0);
+    nothing.score(itemHistory(-1), Number.NaN, none);
+    openScorer(decodeServed(encodeServed(nothing.serve(10)))).score(EMPTY_HISTORY, Number.NaN, none);
 
     // Users with one interaction each are enough to train on.
     const tiny = await model.fit(alone, defaults(model), context);
