@@ -37,6 +37,9 @@ export class DecisionShard extends DurableObject<DecisionShardEnv> {
     records: readonly DecisionRecord[],
     options: { provisional?: readonly string[]; claim?: IdempotencyClaim | undefined } = {},
   ): Promise<DecisionRecord[]> {
+    // Two requests with one key at the same time: the first to get here decides for both.
+    const earlier = options.claim ? this.#core.claimed(options.claim) : null;
+    if (earlier !== null && earlier !== "conflict" && earlier.decisionId !== records[0]?.decisionId) return [earlier];
     const stored = this.#core.putDecisions(records, options.provisional ?? []);
     const decided = stored[0];
     if (options.claim && decided) this.#core.claim(options.claim, decided.decisionId, Date.now());

@@ -14,6 +14,7 @@ import { createFeatureStore } from "./features/create-feature-store.ts";
 import { hex, sha256 } from "../models/contract/sha256.ts";
 import { encodeUtf8 } from "../models/onnx/utf8.ts";
 import { MetricRegistry } from "../models/stats/metric-registry.ts";
+import { DecisionLog } from "./adapters/decision-log.ts";
 import { DecisionShards } from "./adapters/decision-shards.ts";
 import { EventLog } from "./adapters/event-log.ts";
 import { ModelRoutingAdapter } from "./adapters/model-routing.ts";
@@ -59,6 +60,7 @@ export function compose(env: Env): Composition {
   const log = new EventLog(env.LOGS);
   const routing = new ModelRoutingAdapter(inJurisdiction(env.MODEL_ROUTING, config), env.KV);
   const decisions = new DecisionShards(inJurisdiction(env.DECISION_SHARDS, config), config.decisionShardObjects);
+  const decisionLog = new DecisionLog(env.LOGS);
   const features = createFeatureStore({
     namespace: inJurisdiction(env.ENTITY_SHARDS, config),
     objects: config.entityShardObjects,
@@ -117,6 +119,7 @@ export function compose(env: Env): Composition {
         ...scoring,
         pseudonyms: forTenant,
         decisions,
+        setAside: (record) => decisionLog.setAside(record),
         decisionsOf: (tenant, orderId) => decisions.decisionsOf(tenant, orderId),
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },

@@ -17,6 +17,8 @@ export const DEGRADED_FLAGS = {
   "features-stale": "entity state came from memory and could not be confirmed before the deadline",
   "engine-failed": "the engine refused the row; the rule set answered",
   "explanation-missing": "reasons could not be computed for this model",
+  "decision-set-aside":
+    "the decision's shard did not answer; the decision is in the decision log, not among the order's",
 } as const;
 export type DegradedFlag = keyof typeof DEGRADED_FLAGS;
 export const DegradedFlag = z.enum(Object.keys(DEGRADED_FLAGS) as [DegradedFlag, ...DegradedFlag[]]).meta({

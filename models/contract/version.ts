@@ -5,7 +5,7 @@
  * changed) bumps CONTRACT_VERSION, and the type's own suffix (`order.placed.v2`) where it is an event. An addition that both
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
- * 1  First contract.
+ * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -13,4 +13,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "8ae05e48991f8a1b6be8e7e2b5a212559b8d5a7a221c9d45774ecf19e6a4d918";
+export const CONTRACT_HASH = "bfe90002d6c0efe94d39180268ea4e6f42e744dd8c7d13d2d2905f14d2e53e53";

@@ -2,7 +2,11 @@ import type { DecisionShard } from "../../durable-objects/decision-shard.ts";
 import { decisionShardName } from "../../durable-objects/decision-shard.ts";
 import type { DecisionRecord } from "../../models/contract/decision-record.ts";
 import type { Order } from "../../models/contract/events/orders.ts";
+import { within } from "../deadline.ts";
 import type { DecisionStore, IdempotencyClaim } from "../fraud/score-order.ts";
+
+/** What a decision waits for: a write of a few milliseconds, or of some hundred where the object must wake up. */
+const DEADLINE_MS = 1_000;
 
 /** Orders and decisions over their shards: one call per object, whatever the number of orders. */
 export class DecisionShards implements DecisionStore {
@@ -15,7 +19,7 @@ export class DecisionShards implements DecisionStore {
   }
 
   async order(tenant: string, orderId: string): Promise<Order | null> {
-    return await this.#shard(tenant, orderId).order(orderId);
+    return await within(this.#shard(tenant, orderId).order(orderId), DEADLINE_MS);
   }
 
   async decisionsOf(tenant: string, orderId: string): Promise<DecisionRecord[]> {
@@ -23,7 +27,7 @@ export class DecisionShards implements DecisionStore {
   }
 
   async claimed(tenant: string, orderId: string, claim: IdempotencyClaim): Promise<DecisionRecord | "conflict" | null> {
-    return await this.#shard(tenant, orderId).claimed(claim);
+    return await within<DecisionRecord | "conflict" | null>(this.#shard(tenant, orderId).claimed(claim), DEADLINE_MS);
   }
 
   async put(
@@ -31,10 +35,8 @@ export class DecisionShards implements DecisionStore {
     options: { provisional?: boolean; claim?: IdempotencyClaim | undefined },
   ): Promise<DecisionRecord> {
     const provisional = options.provisional === true ? [record.decisionId] : [];
-    const [stored] = await this.#shard(record.tenant, record.orderId).putDecisions([record], {
-      provisional,
-      claim: options.claim,
-    });
+    const shard = this.#shard(record.tenant, record.orderId);
+    const [stored] = await within(shard.putDecisions([record], { provisional, claim: options.claim }), DEADLINE_MS);
     if (!stored) throw new Error("the decision shard stored nothing");
     return stored;
   }

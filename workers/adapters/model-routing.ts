@@ -39,9 +39,15 @@ export class ModelRoutingAdapter implements Routing, RoutingSource {
     }
   }
 
+  /** Null where there is none that can be read: then the object is asked. */
   async readCopy(tenant: string, model: string): Promise<RoutingRecord | null> {
-    const parsed = RoutingRecord.safeParse(await this.#kv.get(keyOf(tenant, model), "json"));
-    return parsed.success ? parsed.data : null;
+    try {
+      const parsed = RoutingRecord.safeParse(await this.#kv.get(keyOf(tenant, model), "json"));
+      return parsed.success ? parsed.data : null;
+    } catch (error) {
+      logError("the routing copy was not read", error, { model });
+      return null;
+    }
   }
 }
 

@@ -31,6 +31,8 @@ export interface ScoreDeps {
   readonly features: FeatureStore;
   readonly models: ModelProvider;
   readonly decisions: DecisionStore;
+  /** Keeps a decision where its shard cannot: in the log of decisions. */
+  readonly setAside: (record: DecisionRecord) => Promise<void>;
   readonly newDecisionId: () => string;
   readonly vectorId: (serviceHash: string, asOf: number, vector: Float32Array) => string;
   readonly now: () => number;
@@ -54,12 +56,13 @@ export interface ScoreRequest {
 export async function scoreOrder(deps: ScoreDeps, request: ScoreRequest): Promise<Result<DecisionRecord, ErrorCode>> {
   const { tenant, claim } = request;
   if (claim) {
-    const earlier = await deps.decisions.claimed(tenant, request.order.orderId, claim);
+    // A shard that does not answer now will not store the claim either: then the key promises nothing, and the answer says so.
+    const earlier = await deps.decisions.claimed(tenant, request.order.orderId, claim).catch(() => null);
     if (earlier === "conflict") return err("idempotency-conflict");
     if (earlier) return ok(earlier);
   }
-  const order = "placedAt" in request.order ? request.order : await deps.decisions.order(tenant, request.order.orderId);
-  if (!order) return err("order-not-found");
+  const order = await orderOf(deps, request);
+  if (typeof order === "string") return err(order);
   const decisionId = deps.newDecisionId();
   const wanted: OrderFeatureRequest = { tenant, service: deps.service.name, order, asOf: Date.parse(order.placedAt) };
   const selected = deps.models.select(tenant, deps.model, order.customerId);
@@ -81,18 +84,49 @@ export async function scoreOrder(deps: ScoreDeps, request: ScoreRequest): Promis
   const remembered = deps.features.peek(wanted);
   if (remembered) {
     const provisional = await decideFrom(remembered);
-    const [attempt] = await Promise.all([
+    const [attempt, stored] = await Promise.all([
       deps.features.attempt(wanted, FEATURE_DEADLINE_MS),
-      deps.decisions.put(provisional, { claim }),
+      deps.decisions.put(provisional, { claim }).catch(() => null),
     ]);
-    if (attempt.confirmed) {
+    if (attempt.confirmed && stored !== null) {
       deps.onDecided(remembered);
-      return ok(provisional);
+      return ok(stored);
     }
     deps.onDecided(attempt.vector);
-    return ok(await deps.decisions.put(await decideFrom(attempt.vector), { provisional: true, claim }));
+    return await keep(deps, await decideFrom(attempt.vector), { provisional: true, claim });
   }
   const attempt = await deps.features.attempt(wanted, FEATURE_DEADLINE_MS);
   deps.onDecided(attempt.vector);
-  return ok(await deps.decisions.put(await decideFrom(attempt.vector), { claim }));
+  return await keep(deps, await decideFrom(attempt.vector), { claim });
+}
+
+async function orderOf(
+  { decisions }: ScoreDeps,
+  { tenant, order }: ScoreRequest,
+): Promise<Order | "order-not-found" | "unavailable"> {
+  if ("placedAt" in order) return order;
+  try {
+    return (await decisions.order(tenant, order.orderId)) ?? "order-not-found";
+  } catch {
+    return "unavailable";
+  }
+}
+
+/** Stores a decision before it is answered: in its shard, else, flagged, in the log. Where neither takes it there is no answer. */
+async function keep(
+  deps: ScoreDeps,
+  record: DecisionRecord,
+  options: { provisional?: boolean; claim: IdempotencyClaim | undefined },
+): Promise<Result<DecisionRecord, ErrorCode>> {
+  try {
+    return ok(await deps.decisions.put(record, options));
+  } catch {
+    const aside: DecisionRecord = { ...record, degraded: [...record.degraded, "decision-set-aside"] };
+    try {
+      await deps.setAside(aside);
+    } catch {
+      return err("unavailable");
+    }
+    return ok(aside);
+  }
 }

@@ -33,7 +33,11 @@ export interface AuthenticatorDeps {
 }
 
 /** The reason goes to the log; the caller only learns that the credentials do not do. */
-export type AuthenticationError = { readonly reason: string };
+export interface AuthenticationError {
+  readonly reason: string;
+  /** True when nobody can tell now whether the credentials do. */
+  readonly unavailable?: boolean;
+}
 
 interface Remembered {
   readonly identity: Identity;
@@ -107,7 +111,12 @@ export class Authenticator {
   }
 
   async #verifyApiKey(key: string, now: number): Promise<Result<Remembered, AuthenticationError>> {
-    const stored = await this.#deps.apiKeyByHash(await sha256Hex(key));
+    let stored: StoredApiKey | null;
+    try {
+      stored = await this.#deps.apiKeyByHash(await sha256Hex(key));
+    } catch (error) {
+      return err({ reason: `API keys cannot be looked up: ${String(error)}`, unavailable: true });
+    }
     if (!stored) return err({ reason: "unknown API key" });
     if (stored.revokedAt !== null) return err({ reason: "revoked API key" });
     if (stored.expiresAt !== null && stored.expiresAt <= now) return err({ reason: "expired API key" });

@@ -107,7 +107,10 @@ async function admit(
   let identity = deps.authenticator.remembered(credential, now);
   if (identity === null) {
     const verified = await deps.authenticator.verify(credential, now);
-    if (!verified.ok) return err(new Failure("unauthenticated", { reason: verified.error.reason }));
+    if (!verified.ok) {
+      const { reason, unavailable } = verified.error;
+      return err(new Failure(unavailable === true ? "unavailable" : "unauthenticated", { reason }));
+    }
     identity = verified.value;
   }
   if (!permits(access, identity)) {

@@ -5,6 +5,7 @@ import type { ServingModel } from "../../models/engine/serving-model.ts";
 import { readModel } from "../../models/onnx/read-model.ts";
 import { err, ok, type Result } from "../../models/result.ts";
 import { type ArtefactPlace, keyOf, type ModelStore } from "../adapters/model-store.ts";
+import { within } from "../deadline.ts";
 import type { OrtRpc } from "../ort/contract.ts";
 
 /** An opened version: what scores, what it costs to keep, and what it must be proven against. */
@@ -18,6 +19,9 @@ export const MODEL_FILE = "model.onnx";
 
 /** ONNX Runtime keeps its sessions in the other Worker; here only the handle is charged. */
 const HANDLE_BYTES = 4_096;
+
+/** A run takes a millisecond; the first one after a restart of the other Worker waits for its runtime, a few hundred. */
+const ORT_RUN_DEADLINE_MS = 2_000;
 
 /** What runs models. */
 export interface Engines {
@@ -110,7 +114,7 @@ async function openOrt(ort: OrtRpc, tenant: string, manifest: Manifest): Promise
     return err({ permanent: !described.error.retryable, reason: `ONNX Runtime: ${described.error.message}` });
   }
   const run = async (batch: Float32Array, rows: number): Promise<Float32Array> => {
-    const answer = await ort.run(source, batch, rows);
+    const answer = await within(ort.run(source, batch, rows), ORT_RUN_DEADLINE_MS);
     if (!answer.ok) throw new Error(answer.error.message);
     return answer.value.output;
   };

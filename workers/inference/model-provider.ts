@@ -5,6 +5,7 @@ import type { ModelProvider, ModelSelection } from "../../models/engine/serving-
 import { type Served, SessionCache, SessionUnavailable, VersionRefused } from "../../models/engine/session-cache.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { ArtefactPlace } from "../adapters/model-store.ts";
+import { within } from "../deadline.ts";
 import { logWarning } from "../http/log.ts";
 import type { Result } from "../../models/result.ts";
 import type { LoadedModel, LoadError } from "./load-model.ts";
@@ -12,6 +13,11 @@ import type { RoutingCache } from "./routing-cache.ts";
 
 /** All models of an isolate together: an isolate has 128 MB, and entity state and requests need room too. */
 const SESSION_BUDGET_BYTES = 48 * 1024 * 1024;
+
+/** The first look of an isolate: a routing object that must wake up answers well within this. Then the rules answer. */
+const ROUTING_DEADLINE_MS = 1_000;
+/** A decision waits this long for a model that no isolate memory holds: reading, compiling and proving takes a few hundred milliseconds. */
+const LOAD_DEADLINE_MS = 2_000;
 
 export interface RoutedModelsDeps {
   readonly routing: RoutingCache;
@@ -49,7 +55,8 @@ export class RoutedModels implements ModelProvider {
 
   async #selectFirst(tenant: string, model: string): Promise<ModelSelection> {
     try {
-      const record = await this.#deps.routing.load(tenant, model);
+      const { routing, background } = this.#deps;
+      const record = await within(routing.load(tenant, model), ROUTING_DEADLINE_MS, background);
       if (!record?.serving) return nothing(record, "no-model");
       return await this.#selectLoading(tenant, model, record, record.serving);
     } catch (error) {
@@ -61,18 +68,22 @@ export class RoutedModels implements ModelProvider {
   async #selectLoading(tenant: string, model: string, record: RoutingRecord, serving: string): Promise<ModelSelection> {
     const key = `${tenant}/${model}`;
     try {
-      return selection(record, await this.#sessions.get(key, serving));
+      return selection(record, await this.#session(key, serving));
     } catch (error) {
       const flag = unavailableFlag(error, model, serving);
       if (record.previous === null) return nothing(record, flag);
       try {
-        const previous = await this.#sessions.get(key, record.previous);
+        const previous = await this.#session(key, record.previous);
         return { ...selection(record, previous), degraded: [flag] };
       } catch (second) {
         unavailableFlag(second, model, record.previous);
         return nothing(record, flag);
       }
     }
+  }
+
+  async #session(key: string, version: string): Promise<Served<LoadedModel>> {
+    return await within(this.#sessions.get(key, version), LOAD_DEADLINE_MS, this.#deps.background);
   }
 
   async #load(key: string, version: string): Promise<LoadedModel> {
@@ -98,7 +109,7 @@ function nothing(record: RoutingRecord | null, flag: DegradedFlag): ModelSelecti
 }
 
 function unavailableFlag(error: unknown, model: string, version: string): DegradedFlag {
-  if (!(error instanceof SessionUnavailable)) throw error;
-  logWarning("a model version cannot serve", { model, version, code: error.code, reason: error.message });
-  return error.code === "refused" ? "model-refused" : "model-stale";
+  const code = error instanceof SessionUnavailable ? error.code : "failed";
+  logWarning("a model version cannot serve", { model, version, code, reason: String(error) });
+  return code === "refused" ? "model-refused" : "model-stale";
 }

@@ -31,7 +31,14 @@ export const scoreFraud = defineRoute({
       headers: { [MODEL_VERSION_HEADER]: "Version that decided; `rules` when the rule set did" },
     },
   },
-  errors: ["invalid-json", "invalid-request", "body-too-large", "order-not-found", "idempotency-conflict"],
+  errors: [
+    "invalid-json",
+    "invalid-request",
+    "body-too-large",
+    "order-not-found",
+    "idempotency-conflict",
+    "unavailable",
+  ],
 });
 
 export const getFraudDecision = defineRoute({

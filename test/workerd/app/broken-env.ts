@@ -1,0 +1,115 @@
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import type { Order } from "../../../models/contract/events/orders.ts";
+import type { FraudDecision } from "../../../models/contract/decision-record.ts";
+import { createApp } from "../../../workers/app.ts";
+import { compose } from "../../../workers/compose.ts";
+import { tokenFor } from "./client.ts";
+
+/** What becomes of a call to a binding: it goes through, never answers, or fails. */
+export type Condition = "whole" | "hangs" | "throws";
+export type BindingName = Exclude<keyof Env, `JWT_${string}`>;
+
+export interface BindingCall {
+  readonly binding: string;
+  readonly method: string;
+  /** One more than the number of calls that had to be answered, one after the other, before this one was made. */
+  readonly round: number;
+}
+
+/**
+ * One isolate of the Worker over the real bindings, each of which can be slow or broken, and each call of which is written down with its
+ * round. The rate limiter and metrics are left out: the first is memory of the machine, the second are sent after the response.
+ */
+export class Isolate {
+  readonly conditions = new Map<string, Condition>();
+  calls: BindingCall[] = [];
+  #round = 0;
+  readonly #app: ReturnType<typeof createApp>;
+  readonly #env: Env;
+
+  constructor() {
+    const observed = ["DB", "MODELS", "LOGS", "KV", "EVENTS", "ML_EVENTS", "ORT", "ASSETS"] as const;
+    const objects = ["ENTITY_SHARDS", "DECISION_SHARDS", "MODEL_ROUTING"] as const;
+    const replaced: Record<string, unknown> = {};
+    for (const name of observed) replaced[name] = this.#observe(name, env[name]);
+    for (const name of objects) replaced[name] = this.#observeNamespace(name, env[name]);
+    this.#env = { ...env, ...replaced } as Env;
+    this.#app = createApp(compose(this.#env).app);
+  }
+
+  async fetch(
+    path: string,
+    init: { body: unknown; headers?: Record<string, string>; tenant?: string },
+  ): Promise<Response> {
+    this.calls = [];
+    this.#round = 0;
+    const token = await tokenFor(["admin"], init.tenant === undefined ? {} : { tenant: init.tenant });
+    const request = new Request(`https://edgewise.test${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}`, ...init.headers },
+      body: JSON.stringify(init.body),
+    });
+    const context = createExecutionContext();
+    const response = await this.#app.fetch(request, this.#env, context);
+    if (![...this.conditions.values()].includes("hangs")) await waitOnExecutionContext(context);
+    return response;
+  }
+
+  async score(
+    order: Order | { orderId: string },
+    options: { tenant?: string; headers?: Record<string, string>; explain?: boolean } = {},
+  ): Promise<{ response: Response; decision: FraudDecision; calls: BindingCall[] }> {
+    const { explain, ...rest } = options;
+    const body = "placedAt" in order ? { order } : order;
+    const response = await this.fetch(`/api/v1/fraud/score${explain === true ? "?explain=1" : ""}`, { body, ...rest });
+    return { response, decision: await response.clone().json<FraudDecision>(), calls: this.calls };
+  }
+
+  #observeNamespace(binding: string, namespace: object): object {
+    return new Proxy(namespace, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property);
+        if (typeof value !== "function") return value;
+        const bound = value.bind(target) as (...args: unknown[]) => unknown;
+        return property === "getByName" || property === "get"
+          ? (...args: unknown[]) => this.#observe(binding, bound(...args) as object)
+          : bound;
+      },
+    });
+  }
+
+  #observe<T extends object>(binding: string, target: T): T {
+    return new Proxy(target, {
+      get: (object, property) => {
+        const value: unknown = Reflect.get(object, property);
+        if (typeof value !== "function" || property === "then") return value;
+        const method = String(property);
+        // Statements of D1 are made without a call; they make one when they run.
+        if (binding === "DB" && (method === "prepare" || method === "bind"))
+          return (...args: unknown[]) => this.#observe(binding, Reflect.apply(value, object, args) as object);
+        return (...args: unknown[]) =>
+          this.#call({ binding, method }, () => Reflect.apply(value, object, args) as unknown);
+      },
+    });
+  }
+
+  #call(call: { binding: string; method: string }, work: () => unknown): unknown {
+    const round = this.#round + 1;
+    this.calls.push({ ...call, round });
+    const condition = this.conditions.get(call.binding) ?? "whole";
+    if (condition === "hangs") return new Promise(() => {});
+    if (condition === "throws") return Promise.reject(new Error(`${call.binding} is broken`));
+    const answer = work();
+    if (!isThenable(answer)) return answer;
+    return answer.then((value: unknown) => {
+      this.#round = Math.max(this.#round, round);
+      return value;
+    });
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  // The promise of a remote call is callable too.
+  return (typeof value === "object" || typeof value === "function") && value !== null && "then" in value;
+}
