@@ -11,13 +11,7 @@ export async function within<T>(
   try {
     return await Promise.race([promise, late]);
   } catch (error) {
-    if (error instanceof DeadlineExceeded)
-      background(
-        promise.then(
-          () => {},
-          () => {},
-        ),
-      );
+    if (error instanceof DeadlineExceeded) background(Promise.allSettled([promise]));
     throw error;
   } finally {
     if (timer !== null) clearTimeout(timer);

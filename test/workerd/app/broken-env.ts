@@ -34,7 +34,7 @@ export class Isolate {
     const replaced: Record<string, unknown> = {};
     for (const name of observed) replaced[name] = this.#observe(name, env[name]);
     for (const name of objects) replaced[name] = this.#observeNamespace(name, env[name]);
-    this.#env = { ...env, ...replaced } as Env;
+    this.#env = { ...env, ...replaced };
     this.#app = createApp(compose(this.#env).app);
   }
 
