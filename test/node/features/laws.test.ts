@@ -13,32 +13,30 @@ import { anOrder, aPlacedOrder, at, T0 } from "../../support/events.ts";
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-const placed = (orderId: string, offsetMs: number, ingestedMs = offsetMs): StoredEvent =>
-  ({
-    ...aPlacedOrder({ orderId, placedAt: at(offsetMs) }),
-    tenant: "default",
-    ingestedAt: T0 + ingestedMs,
-  });
+const placed = (orderId: string, offsetMs: number, ingestedMs = offsetMs): StoredEvent => ({
+  ...aPlacedOrder({ orderId, placedAt: at(offsetMs) }),
+  tenant: "default",
+  ingestedAt: T0 + ingestedMs,
+});
 
-const chargedBack = (orderId: string, orderMs: number, reportedMs: number): StoredEvent =>
-  ({
-    specversion: "1.0",
-    id: `back-${orderId}`,
-    source: "/bank",
-    time: at(reportedMs),
-    type: "payment.chargeback.v1",
-    tenant: "default",
-    ingestedAt: T0 + reportedMs,
-    data: {
-      orderId,
-      customerId: "cus-1",
-      deviceId: "dev-1",
-      cardId: "card-1",
-      orderPlacedAt: at(orderMs),
-      amount: { amount: 4_999, currency: "EUR" },
-      reason: "fraud",
-    },
-  });
+const chargedBack = (orderId: string, orderMs: number, reportedMs: number): StoredEvent => ({
+  specversion: "1.0",
+  id: `back-${orderId}`,
+  source: "/bank",
+  time: at(reportedMs),
+  type: "payment.chargeback.v1",
+  tenant: "default",
+  ingestedAt: T0 + reportedMs,
+  data: {
+    orderId,
+    customerId: "cus-1",
+    deviceId: "dev-1",
+    cardId: "card-1",
+    orderPlacedAt: at(orderMs),
+    amount: { amount: 4_999, currency: "EUR" },
+    reason: "fraud",
+  },
+});
 
 /** A value of the vector of a new order placed at an offset from T0. */
 function valueAt(state: ReplayState, name: string, offsetMs: number, orderId = "probe"): number {
