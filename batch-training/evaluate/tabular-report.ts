@@ -10,7 +10,7 @@ import type { Groups } from "./tabular-data.ts";
 
 /**
  * Rows of a tabular evaluation. Ids: `MODEL/METRIC` (mean over folds, 95 % bootstrap interval over their reported rows),
- * `MODEL/FOLD/METRIC`, `gbdt/group/LABEL=GROUP/METRIC`, `gbdt/group/LABEL/PARITY` and `labels/all|reported/...`, the same
+ * `MODEL/FOLD/METRIC`, `MODEL/group/LABEL=GROUP/roc_auc`, `MODEL/group/LABEL/roc_auc_gap`, `gbdt/group/LABEL=GROUP/METRIC`, `gbdt/group/LABEL/PARITY` and `labels/all|reported/...`, the same
  * parity of the labels themselves. Metrics are defined where they are computed, in `models/stats`.
  */
 const REPLICATES = 300;
@@ -106,7 +106,6 @@ function row(id: string, metric: string, interval: Interval | undefined): Report
 
 function groupRows(result: TabularResult, all: Groups, seed: number): ReportRow[] {
   const labels = result.folds.flatMap((fold) => [...fold.labels]);
-  const scores = result.folds.flatMap((fold) => [...(fold.scores.get("gbdt") ?? [])]);
   const names = [...new Set(result.folds.flatMap((fold) => [...(fold.groups?.names ?? [])]))];
   const groups = result.folds.flatMap((fold) =>
     [...(fold.groups?.of ?? [])].map((g) => names.indexOf(fold.groups?.names[g] ?? "")),
@@ -118,7 +117,12 @@ function groupRows(result: TabularResult, all: Groups, seed: number): ReportRow[
     ...intervalRow(`gbdt/group/${all.label}/${snake(name)}`, interval),
   }));
   return [
-    ...rocAucByGroup({ labels, scores, groups, names, label: all.label, seed }),
+    ...[...(result.folds[0]?.scores.keys() ?? [])].flatMap((model) => {
+      const scores = result.folds.flatMap((fold) => [...(fold.scores.get(model) ?? [])]);
+      return model === "constant"
+        ? []
+        : rocAucByGroup({ model, labels, scores, groups, names, label: all.label, seed });
+    }),
     ...parity,
     ...referenceRows(`gbdt/group/${all.label}`, input),
     ...referenceRows(`labels/reported/${all.label}`, { ...input, decisions: labels }),
@@ -142,6 +146,7 @@ function selectBaseRate(folds: readonly Fold[]): number[] {
 }
 
 interface GroupScores {
+  readonly model: string;
   readonly labels: readonly number[];
   readonly scores: readonly number[];
   readonly groups: readonly number[];
@@ -150,7 +155,7 @@ interface GroupScores {
   readonly seed: number;
 }
 
-function rocAucByGroup({ labels, scores, groups, names, label, seed }: GroupScores): ReportRow[] {
+function rocAucByGroup({ model, labels, scores, groups, names, label, seed }: GroupScores): ReportRow[] {
   const order = rankDescending(scores);
   const orders = names.map((_, g) => order.filter((row) => groups[row] === g));
   const options = { replicates: REPLICATES, level: 0.95, random: seededRandom(seed) };
@@ -160,10 +165,10 @@ function rocAucByGroup({ labels, scores, groups, names, label, seed }: GroupScor
     return [...values, Math.max(...known) - Math.min(...known)];
   });
   const gap: ReportRow = {
-    ...intervalRow(`gbdt/group/${label}/roc_auc_gap`, intervals[names.length]),
+    ...intervalRow(`${model}/group/${label}/roc_auc_gap`, intervals[names.length]),
     better: "lower",
   };
-  return [...names.map((name, g) => intervalRow(`gbdt/group/${label}=${name}/roc_auc`, intervals[g])), gap].filter(
+  return [...names.map((name, g) => intervalRow(`${model}/group/${label}=${name}/roc_auc`, intervals[g])), gap].filter(
     ({ value }) => Number.isFinite(value),
   );
 }

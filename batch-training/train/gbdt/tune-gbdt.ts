@@ -1,13 +1,18 @@
 import { seededRandom } from "../../../models/stats/random.ts";
 import { gatherRows } from "../gather-rows.ts";
-import type { TrainingSet } from "../training-set.ts";
+import { rocAuc } from "../../../models/stats/ranking-metrics.ts";
+import type { LabelledRows, TrainingSet } from "../training-set.ts";
 import type { GbdtParametersInput } from "./parameters.ts";
 import { fitGbdt } from "./train-gbdt.ts";
+import { type GbdtModel, leafOf } from "./tree.ts";
 
 /**
- * Chooses tree size and number of rounds on the training rows alone: each candidate is fitted on the earlier part and
- * stopped on a slice held back from it; the winner's rounds, scaled to the full data, are what the final fit uses. What a
- * report is made on is never seen.
+ * Chooses tree size and number of rounds on the training rows alone; what a report is made on is never seen.
+ *
+ * `random` (rows of one distribution): each candidate is fitted on most rows and stopped by log-loss on the rest; the
+ * winner's rounds are scaled to the full data. `last` (rows in order of time): each candidate is fitted on the rows before
+ * several boundaries and ranked by ROC AUC on those after. Log-loss would not do there: where the world moves, it punishes
+ * confidence, picks next to no trees, and loses the order of rows, which lasts longer than probabilities do.
  */
 export interface TuneOptions {
   /** `last`: hold back the last rows (they are in order of time). `random`: rows drawn by the seed. */
@@ -42,8 +47,12 @@ const PATIENCE = 40;
 const MAX_ROUNDS = 2000;
 
 export async function tuneGbdt(set: TrainingSet, options: TuneOptions): Promise<TuneResult> {
+  return options.holdout === "last" ? tuneOverTime(set, options) : tuneAtRandom(set, options);
+}
+
+async function tuneAtRandom(set: TrainingSet, options: TuneOptions): Promise<TuneResult> {
   const inner = holdBack(set, options);
-  const trials: { candidate: GbdtParametersInput; loss: number; rounds: number }[] = [];
+  const trials: Trial[] = [];
   for (const [i, candidate] of options.candidates.entries()) {
     const parameters = {
       trees: MAX_ROUNDS,
@@ -56,19 +65,93 @@ export async function tuneGbdt(set: TrainingSet, options: TuneOptions): Promise<
     trials.push({ candidate, loss: Math.min(...fit.validationLosses), rounds: fit.model.trees.length });
     options.progress?.(i + 1, options.candidates.length);
   }
-  const best = trials.reduce((a, b) => (b.loss < a.loss ? b : a));
+  const best = leastLoss(trials);
   const rounds = Math.max(1, Math.round(best.rounds / (1 - options.holdoutShare)));
   return { parameters: { ...options.base, ...best.candidate, trees: Math.min(rounds, 10_000) }, trials };
 }
 
-function holdBack(set: TrainingSet, { holdout, holdoutShare, seed }: TuneOptions): TrainingSet {
+export interface Trial {
+  readonly candidate: GbdtParametersInput;
+  /** Log-loss on the rows held back; over time, 1 - ROC AUC, mean over boundaries. */
+  readonly loss: number;
+  readonly rounds: number;
+}
+
+function leastLoss(trials: readonly Trial[]): Trial {
+  return trials.reduce((a, b) => (b.loss < a.loss ? b : a));
+}
+
+/** Rounds at which a candidate is looked at. */
+const CHECKPOINTS = [50, 100, 150, 200, 300, 400];
+/** Shares of the rows, in order of time: learn before the first, look from there to the second. */
+const BOUNDARIES: readonly (readonly [number, number])[] = [
+  [0.8, 1],
+  [0.7, 0.9],
+  [0.6, 0.8],
+  [0.5, 0.7],
+];
+/** More rows than this tell enough with one boundary. */
+const MANY_ROWS = 100_000;
+
+async function tuneOverTime(set: TrainingSet, options: TuneOptions): Promise<TuneResult> {
   const rows = set.train.labels.length;
-  const order = Uint32Array.from({ length: rows }, (_, row) => row);
-  if (holdout === "random") {
-    const random = seededRandom(seed);
-    const keys = Float64Array.from({ length: rows }, random);
-    order.sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
+  const parts = (rows > MANY_ROWS ? BOUNDARIES.slice(0, 1) : BOUNDARIES)
+    .map(([learn, look]) => ({
+      train: gatherRows(set.train, rowRange(0, Math.round(rows * learn))),
+      test: gatherRows(set.train, rowRange(Math.round(rows * learn), Math.round(rows * look))),
+    }))
+    .filter(({ train, test }) => new Set(train.labels).size === 2 && new Set(test.labels).size === 2);
+  const trials: Trial[] = [];
+  for (const [i, candidate] of options.candidates.entries()) {
+    const aucs = CHECKPOINTS.map(() => 0);
+    for (const { train, test } of parts) {
+      const parameters = {
+        ...options.base,
+        ...candidate,
+        trees: CHECKPOINTS.at(-1) ?? 100,
+        calibration: "none" as const,
+      };
+      const fitted = { features: set.features, train, validation: null };
+      const { model } = await fitGbdt(
+        fitted,
+        parameters,
+        options.seed,
+        options.signal ? { signal: options.signal } : {},
+      );
+      for (const [c, scores] of scoresAt(model, test, CHECKPOINTS).entries()) {
+        aucs[c] = (aucs[c] ?? 0) + rocAuc(test.labels, scores) / parts.length;
+      }
+    }
+    trials.push(...CHECKPOINTS.map((rounds, c) => ({ candidate, rounds, loss: 1 - (aucs[c] ?? 0) })));
+    options.progress?.(i + 1, options.candidates.length);
   }
+  const best = leastLoss(trials);
+  return { parameters: { ...options.base, ...best.candidate, trees: best.rounds }, trials };
+}
+
+function rowRange(from: number, to: number): Uint32Array {
+  return Uint32Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+/** Raw scores after so many rounds, for each of ascending numbers of rounds. */
+function scoresAt(model: GbdtModel, rows: LabelledRows, checkpoints: readonly number[]): Float64Array[] {
+  const scores = new Float64Array(rows.labels.length);
+  const taken: Float64Array[] = [];
+  for (const [t, tree] of model.trees.entries()) {
+    for (let row = 0; row < scores.length; row++) {
+      scores[row] = (scores[row] ?? 0) + (tree.leafValue[leafOf(tree, rows.columns, row)] ?? 0);
+    }
+    if (checkpoints.includes(t + 1)) taken.push(scores.slice());
+  }
+  while (taken.length < checkpoints.length) taken.push(scores);
+  return taken;
+}
+
+function holdBack(set: TrainingSet, { holdoutShare, seed }: TuneOptions): TrainingSet {
+  const rows = set.train.labels.length;
+  const random = seededRandom(seed);
+  const keys = Float64Array.from({ length: rows }, random);
+  const order = rowRange(0, rows).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
   const boundary = Math.max(1, Math.min(rows - 1, Math.round(rows * (1 - holdoutShare))));
   return {
     features: set.features,
