@@ -87,8 +87,9 @@ export default defineConfig({
           environment: "node",
           include: ["test/harness/**/*.test.ts"],
           globalSetup: ["test/harness/built-workers.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // A bound against hanging, not a measurement: a loaded machine may take minutes for what takes seconds.
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
         },
       },
     ],
