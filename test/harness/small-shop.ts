@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 
 /** Ten weeks: label maturity takes two, and the slices that remain have frauds enough for the gates of production. */
 const DAYS = 70;
-const ORDERS = 2_300;
+const ORDERS = 2_900;
 const CUSTOMERS = 180;
 const FRAUD_SHARE = 0.1;
 
