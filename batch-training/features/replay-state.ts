@@ -1,17 +1,16 @@
 import type { StoredEvent } from "../../models/contract/events.ts";
-import type { Catalog, EntityFact } from "../../models/features/catalog.ts";
+import type { Catalog, CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import { addEntityFact, emptyEntity, type EntityState } from "../../models/features/entity-state.ts";
-import { entityName } from "../../models/features/fact-batch.ts";
+import type { EntityKey, EntityType } from "../../models/features/feature-store.ts";
 import { type FinishedVector, finishVector, requestEntities } from "../../models/features/finish-vector.ts";
 import type { CoarsenedFacts, FactOutcome } from "../../models/features/group-state.ts";
 
 /** Entity state in the memory of one process: what the shards hold, without storage. */
 export class ReplayState {
   readonly #catalog: Catalog;
-  readonly #entities = new Map<string, { readonly state: EntityState; ingestedAt: number }>();
-  /** Identities of facts in tiles, by entity and group. */
-  readonly #coarsened = new Map<string, Set<number>>();
+  readonly #entities = new Map<EntityType, Map<string, KnownEntity>>();
+  readonly #coarsened = new Coarsened();
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -23,14 +22,25 @@ export class ReplayState {
   }
 
   applyFact({ group, entity, fact }: EntityFact, ingestedAt: number): FactOutcome {
-    const name = entityName(entity);
-    let known = this.#entities.get(name);
+    const entities = this.#ofType(entity.type);
+    let known = entities.get(entity.id);
     if (!known) {
       known = { state: emptyEntity(this.#catalog.layouts(entity.type)), ingestedAt: 0 };
-      this.#entities.set(name, known);
+      entities.set(entity.id, known);
     }
     known.ingestedAt = Math.max(known.ingestedAt, ingestedAt);
-    return addEntityFact(known.state, group, fact, known.ingestedAt, this.#coarsenedFacts(`${group.id}/${name}`));
+    this.#coarsened.group = group;
+    this.#coarsened.entity = entity;
+    return addEntityFact(known.state, group, fact, known.ingestedAt, this.#coarsened);
+  }
+
+  #ofType(type: EntityType): Map<string, KnownEntity> {
+    let entities = this.#entities.get(type);
+    if (!entities) {
+      entities = new Map();
+      this.#entities.set(type, entities);
+    }
+    return entities;
   }
 
   /** The vector of a request as of a time, from everything applied so far. */
@@ -39,24 +49,34 @@ export class ReplayState {
     const states = requestEntities(service, request).map((id, index) => {
       const type = service.entities[index]?.type;
       if (id === null || type === undefined) return undefined;
-      return this.#entities.get(entityName({ type, id }))?.state ?? null;
+      return this.entity({ type, id }) ?? null;
     });
     return finishVector(service, states, request);
   }
 
-  /** State of an entity by its name, `type:id`. */
-  entity(name: string): EntityState | undefined {
-    return this.#entities.get(name)?.state;
+  /** State of an entity. */
+  entity({ type, id }: EntityKey): EntityState | undefined {
+    return this.#entities.get(type)?.get(id)?.state;
   }
+}
 
-  #coarsenedFacts(key: string): CoarsenedFacts {
-    return {
-      has: (identity) => this.#coarsened.get(key)?.has(identity) === true,
-      add: (identity) => {
-        const known = this.#coarsened.get(key);
-        if (known) known.add(identity);
-        else this.#coarsened.set(key, new Set([identity]));
-      },
-    };
+interface KnownEntity {
+  readonly state: EntityState;
+  ingestedAt: number;
+}
+
+/** Identities of facts in tiles. One object for all facts: which entity and group it speaks of is set before each use. */
+class Coarsened implements CoarsenedFacts {
+  readonly #known = new Set<string>();
+  group: CompiledGroup | null = null;
+  entity: EntityKey | null = null;
+
+  readonly has = (identity: number): boolean => this.#known.has(this.#key(identity));
+  readonly add = (identity: number): void => {
+    this.#known.add(this.#key(identity));
+  };
+
+  #key(identity: number): string {
+    return `${this.group?.id}/${this.entity?.type}:${this.entity?.id}/${identity}`;
   }
 }

@@ -72,7 +72,7 @@ export interface CompiledService {
 
 /** Throws a precise error where a feature asks for what its group does not keep. */
 export function compileService(definition: ServiceDefinition, catalog: Catalog): CompiledService {
-  const ordered = inOrder(definition);
+  const ordered = byGroup(inOrder(definition));
   const positions = new Map(ordered.map((feature, index) => [feature.name, index]));
   const inVector = new Map(definition.features.map((feature, index) => [feature.name, index]));
   const windows: CompiledWindow[] = [];
@@ -147,6 +147,16 @@ function readsPayload(node: Node): boolean {
   if (node.op === "path" || node.op === "total" || node.op === "length") return true;
   if ("args" in node) return node.args.some(readsPayload);
   return "arg" in node && readsPayload(node.arg);
+}
+
+/** Aggregates of one group next to each other, so that its windows are too and share their lookups. Derived ones stay last. */
+function byGroup(features: readonly FeatureDefinition[]): FeatureDefinition[] {
+  const aggregates = features.filter((feature) => feature.kind === "aggregate");
+  return [
+    ...features.filter((feature) => feature.kind === "request"),
+    ...[...Map.groupBy(aggregates, (feature) => feature.group).values()].flat(),
+    ...features.filter((feature) => feature.kind === "derived"),
+  ];
 }
 
 /** Names of the features that an expression refers to. */

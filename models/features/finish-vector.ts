@@ -35,14 +35,34 @@ export function requestEntities(service: CompiledService, { payload, asOf }: Req
 
 /** A window as it lies in one state: its ends, the rows inside, and the row of the request's own fact, which never counts. */
 interface Opened {
-  readonly state: GroupState | null;
-  readonly from: number;
-  readonly to: number;
-  readonly firstRow: number;
-  readonly endRow: number;
-  readonly skip: number;
+  /** The request has the entity, and its state could be read. */
+  isKnown: boolean;
+  state: GroupState | null;
+  from: number;
+  to: number;
+  firstRow: number;
+  endRow: number;
+  skip: number;
 }
 
+/** The windows of one service, opened for one vector after the other: finishing is synchronous, so they can be used again. */
+const scratchOfService = new WeakMap<CompiledService, Opened[]>();
+
+function openedScratch(service: CompiledService): Opened[] {
+  const known = scratchOfService.get(service);
+  if (known) return known;
+  const opened = service.windows.map((): Opened => ({
+    isKnown: false,
+    state: null,
+    from: 0,
+    to: 0,
+    firstRow: 0,
+    endRow: 0,
+    skip: -1,
+  }));
+  scratchOfService.set(service, opened);
+  return opened;
+}
 /**
  * Finishes the vector of a service from the states of its entities. `states` are in the service's order of entities: null where the
  * entity has no state, undefined where the request has no such entity or its state could not be read; its features are missing.
@@ -109,7 +129,7 @@ class Finisher {
   private readonly asOf: number;
   private readonly scope: Scope;
   private readonly identity: number;
-  private readonly opened: (Opened | undefined)[];
+  private readonly opened: readonly Opened[];
   private readonly requestFacts: Map<CompiledGroup, Fact>;
   private readonly values: Float64Array;
   private readonly ages: Float64Array;
@@ -134,7 +154,8 @@ class Finisher {
     this.requestFacts = new Map(own?.facts);
     const identity = own === undefined ? service.request.identity?.(this.scope) : undefined;
     this.identity = typeof identity === "string" ? hash48(identity) : (own?.identity ?? -1);
-    this.opened = service.windows.map((window) => this.open(window));
+    this.opened = openedScratch(service);
+    this.openAll();
   }
 
   run(): FinishedVector {
@@ -179,26 +200,34 @@ class Finisher {
     return Number.isNaN(age) ? null : age;
   }
 
-  private open(window: CompiledWindow): Opened | undefined {
-    const entity = this.states[window.entity];
-    if (entity === undefined) return undefined;
-    const { group } = window;
-    const state = entity?.groups[group.slot] ?? null;
-    const to = this.asOf - window.delayMs;
-    const from = to - window.lengthMs;
-    if (state === null) return { state, from, to, firstRow: 0, endRow: 0, skip: -1 };
-    return {
-      state,
-      from,
-      to,
-      firstRow: rowsUpTo(state, group, from),
-      endRow: rowsUpTo(state, group, to),
-      skip: this.ownRow(state, window),
-    };
-  }
-
-  private ownRow(state: GroupState, { group, isOfRequest }: CompiledWindow): number {
-    return isOfRequest && this.identity >= 0 ? findIdentity(state, group, this.identity) : -1;
+  /** Finds the ends of every window. What windows of one group share is looked up once. */
+  private openAll(): void {
+    const { windows } = this.service;
+    let group: CompiledGroup | null = null;
+    let skip = -1;
+    let endNow = 0;
+    for (let at = 0; at < windows.length; at++) {
+      const window = windows[at] as CompiledWindow;
+      const opened = this.opened[at] as Opened;
+      const entity = this.states[window.entity];
+      opened.isKnown = entity !== undefined;
+      opened.state = entity?.groups[window.group.slot] ?? null;
+      opened.to = this.asOf - window.delayMs;
+      opened.from = opened.to - window.lengthMs;
+      opened.firstRow = 0;
+      opened.endRow = 0;
+      opened.skip = -1;
+      const { state } = opened;
+      if (state === null) continue;
+      if (window.group !== group) {
+        group = window.group;
+        skip = window.isOfRequest && this.identity >= 0 ? findIdentity(state, group, this.identity) : -1;
+        endNow = rowsUpTo(state, group, this.asOf);
+      }
+      opened.skip = skip;
+      opened.firstRow = rowsUpTo(state, group, opened.from);
+      opened.endRow = window.delayMs === 0 ? endNow : rowsUpTo(state, group, opened.to);
+    }
   }
 
   /** The value of a feature; leaves its age. */
@@ -212,7 +241,7 @@ class Finisher {
     } else {
       for (const input of feature.inputs) {
         const age = this.ages[input] as number;
-        if (!(age <= (this.ages[index] as number))) this.ages[index] = age;
+        if (!Number.isNaN(age) && !(age <= (this.ages[index] as number))) this.ages[index] = age;
         if (this.expired[input]) this.expired[index] = true;
       }
     }
@@ -222,7 +251,7 @@ class Finisher {
   private aggregate(feature: CompiledAggregate, index: number): number {
     const window = this.service.windows[feature.window];
     const opened = this.opened[feature.window];
-    if (!window || !opened) return Number.NaN;
+    if (!window || opened?.isKnown !== true) return Number.NaN;
     const newest = newestFact(opened, window);
     if (newest > Number.NEGATIVE_INFINITY) {
       this.ages[index] = (this.asOf - newest) / 1000;

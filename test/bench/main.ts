@@ -16,6 +16,7 @@ type Benchmark = (options: BenchOptions) => Promise<Report>;
 /** Benchmarks by name, imported only when asked for. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   engine: async () => (await import("./engine.ts")).benchEngine,
+  features: async () => (await import("./features.ts")).benchFeatures,
   http: async () => (await import("./http.ts")).benchHttp,
   recommenders: async () => (await import("./recommenders.ts")).benchRecommenders,
   training: async () => (await import("./training.ts")).benchTraining,

@@ -187,7 +187,7 @@ describe("features over a stream of facts", () => {
         const replay = new ReplayState(catalog);
         for (const [index, fact] of withStableTimes(facts).entries()) replay.apply(eventOf(fact, index));
         const layouts = catalog.layouts("customer");
-        const state = replay.entity("customer:cus-1");
+        const state = replay.entity({ type: "customer", id: "cus-1" });
         if (!state) return;
         const copy: EntityState = decodeEntity(encodeEntity(state, layouts), layouts);
         const request = { payload: aRequest(1), asOf: T0 + 125 * SECOND };

@@ -14,6 +14,8 @@ interface BenchEnv {
 }
 
 const DEADLINE_MS = 60_000;
+/** The time of the data, while old data is driven through as if it happened now. */
+let simulatedNow: number | null = null;
 const reads = { memory: 0, shard: 0 };
 let remembering: ShardFeatureStore | null = null;
 
@@ -24,7 +26,7 @@ function createStore(env: BenchEnv, objects: number): ShardFeatureStore {
     catalog: FEATURE_CATALOG,
     service: featureService,
     replicas: () => 1,
-    now: () => Date.now(),
+    now: () => simulatedNow ?? Date.now(),
     background: () => {},
     onCacheReads: (fromMemory, fromShard) => {
       reads.memory += fromMemory;
@@ -78,8 +80,12 @@ async function inSequence(store: ShardFeatureStore, { steps = [] }: Body): Promi
   const vectors: (number | null)[][] = [];
   for (const step of steps) {
     if ("event" in step) await store.apply("bench", [step.event]);
-    else vectors.push(asJson((await store.attempt(step.request, DEADLINE_MS)).vector.vector));
+    else {
+      simulatedNow = step.request.asOf;
+      vectors.push(asJson((await store.attempt(step.request, DEADLINE_MS)).vector.vector));
+    }
   }
+  simulatedNow = null;
   return Response.json(vectors);
 }
 

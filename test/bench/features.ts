@@ -1,0 +1,247 @@
+/** `npm run bench -- features`: cost of reading, updating and building features, and their parity with the Handbook's. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildFeatures } from "../../batch-training/features/build-features.ts";
+import { ReplayState } from "../../batch-training/features/replay-state.ts";
+import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-catalog.ts";
+import type { Report, ReportRow } from "../../models/contract/report.ts";
+import { encodeEntity, entityBytes } from "../../models/features/entity-state.ts";
+import { finishVector } from "../../models/features/finish-vector.ts";
+import { handbookFolder } from "../support/handbook-cards.ts";
+import { type BenchEdge, startBenchEdge } from "./features/bench-edge.ts";
+import { offlineParity, shardParity } from "./features/handbook-parity.ts";
+import { Workload } from "./features/workload.ts";
+import type { BenchOptions } from "./main.ts";
+import { makeReport, rowOf } from "./report.ts";
+
+const ONE_OBJECT = { objects: 1, batch: 1_000 } as const;
+const lower = (floor: number, aim: number) => ({ floor, aim, better: "lower" as const });
+const higher = (floor: number, aim: number) => ({ floor, aim, better: "higher" as const });
+
+export async function benchFeatures({ onStage, quick }: BenchOptions): Promise<Report> {
+  const rows: ReportRow[] = [];
+  onStage("vectors in process");
+  rows.push(...inProcess());
+  const edge = await startBenchEdge();
+  try {
+    onStage("updates and reads in workerd");
+    rows.push(...(await updates(edge, quick)));
+    rows.push(...(await reads(edge, quick)));
+    rows.push(await hitRatio(edge, quick));
+  } finally {
+    await edge.stop();
+  }
+  onStage("growth of the number of entities");
+  rows.push(...(await growth(quick)));
+  onStage("offline");
+  rows.push(...(await offline(quick)));
+  if (!quick) rows.push(...(await parity(onStage)));
+  return makeReport("bench-features", "1", {
+    parameters: { quick, features: FRAUD_FEATURES.width, service: FRAUD_FEATURES.name },
+    rows,
+  });
+}
+
+/** A vector of all 58 features from states in memory: a customer, a device and a card with 90 orders each in 30 days. */
+function inProcess(): ReportRow[] {
+  const workload = new Workload();
+  const replay = new ReplayState(FEATURE_CATALOG);
+  for (const event of workload.events(1_800, 20)) replay.apply(event);
+  const ids = [
+    ["customer", "c1"],
+    ["device", "d1"],
+    ["card", "k1"],
+  ] as const;
+  const states = [...ids.map(([type, id]) => replay.entity({ type, id }) ?? null), undefined];
+  const { order, asOf } = workload.request("c1", 20);
+  const times: number[] = [];
+  for (let block = 0; block < 300; block++) {
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) finishVector(FRAUD_FEATURES, states, { payload: order, asOf });
+    times.push((performance.now() - started) / 20);
+  }
+  const [customer] = states;
+  const layouts = FEATURE_CATALOG.layouts("customer");
+  const stored = customer ? encodeEntity(customer, layouts).length : 0;
+  const facts = customer?.groups[0]?.count ?? 1;
+  return [
+    {
+      ...rowOf("vector.memory.p50", "ms", [quantile(times, 0.5)], lower(0.3, 0.05)),
+      note: `${FRAUD_FEATURES.width} features`,
+    },
+    rowOf("entity.stored_bytes_per_fact", "B", [stored / facts]),
+    rowOf("entity.memory_bytes_per_fact", "B", [(customer ? entityBytes(customer) : 0) / facts]),
+  ];
+}
+
+async function updates(edge: BenchEdge, quick: boolean): Promise<ReportRow[]> {
+  const workload = new Workload();
+  const count = quick ? 5_000 : 10_000;
+  const rate = async (options: { hot?: boolean }): Promise<number> => {
+    const events = workload.events(count, 10_000, options);
+    const body = { ...ONE_OBJECT, events };
+    const started = performance.now();
+    await edge.call("/apply", body);
+    return count / ((performance.now() - started) / 1000);
+  };
+  await rate({});
+  const spread: number[] = [];
+  const hot: number[] = [];
+  for (let round = 0; round < (quick ? 2 : 5); round++) {
+    spread.push(await rate({}));
+    hot.push(await rate({ hot: true }));
+  }
+  const note = "claimed, applied to three entities, settled; queue messages of 1,000 events, four consumers";
+  return [
+    { ...rowOf("update.events_per_second", "1/s", spread, higher(3_000, 10_000)), note },
+    { ...rowOf("update.hot_events_per_second", "1/s", hot, higher(2_000, 5_000)), note: "all of one customer" },
+  ];
+}
+
+async function reads(edge: BenchEdge, quick: boolean): Promise<ReportRow[]> {
+  const workload = new Workload();
+  const count = quick ? 200 : 1_000;
+  const one = async (): Promise<number[]> => {
+    const { times } = await edge.call<{ times: number[] }>("/read-each", {
+      objects: 1,
+      requests: workload.requests(count, 10_000),
+    });
+    return times;
+  };
+  await one();
+  const single = await one();
+  const started = performance.now();
+  await one();
+  const mean = (performance.now() - started) / count;
+  const many: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const { times } = await edge.call<{ times: number[] }>("/read-all", {
+      objects: 1,
+      requests: workload.requests(100, 10_000),
+    });
+    many.push(times[0] ?? 0);
+  }
+  const note = "workerd's clock steps in milliseconds";
+  return [
+    {
+      ...rowOf("vector.shard.p50", "ms", [Math.min(mean, quantile(single, 0.5) + 1)], lower(1.5, 0.5)),
+      note: "mean of a run where the clock shows 0",
+    },
+    { ...rowOf("vector.shard.p99", "ms", [quantile(single, 0.99)], lower(5, 1.7)), note },
+    { ...rowOf("vector.100_entities.p50", "ms", [quantile(many, 0.5)], lower(20, 5)), note },
+  ];
+}
+
+async function hitRatio(edge: BenchEdge, quick: boolean): Promise<ReportRow> {
+  const workload = new Workload();
+  const decide = (count: number) => edge.call("/attempt-each", { objects: 1, requests: workload.zipf(count, 10_000) });
+  await edge.call("/reads", {});
+  await decide(quick ? 1_000 : 5_000);
+  await edge.call("/reads", {});
+  await decide(quick ? 1_000 : 5_000);
+  const { memory, shard } = await edge.call<{ memory: number; shard: number }>("/reads", {});
+  const note = "orders of 10,000 customers by Zipf's law, after warm-up";
+  return { ...rowOf("cache.hit_ratio", "%", [(100 * memory) / (memory + shard)], higher(80, 95)), note };
+}
+
+/** The same reads and updates on a shard with few entities and on one with many, turn about. */
+async function growth(quick: boolean): Promise<ReportRow[]> {
+  const sizes = quick ? [1_000, 20_000] : [1_000, 1_000_000];
+  const edges = await Promise.all(sizes.map(() => startBenchEdge()));
+  try {
+    const workload = new Workload();
+    for (const [at, edge] of edges.entries()) {
+      const each = Math.ceil((sizes[at] ?? 0) / 3);
+      for (let from = 0; from < each; from += 5_000)
+        await edge.call("/apply", { ...ONE_OBJECT, events: workload.oneEach(from, Math.min(each, from + 5_000)) });
+    }
+    const updates: number[][] = edges.map(() => []);
+    const reads: number[][] = edges.map(() => []);
+    for (let round = 0; round < 5; round++) {
+      for (const [at, edge] of edges.entries()) {
+        const each = Math.ceil((sizes[at] ?? 0) / 3);
+        let started = performance.now();
+        await edge.call("/apply", { ...ONE_OBJECT, events: workload.events(2_000, each, { days: 1 }) });
+        updates[at]?.push(performance.now() - started);
+        started = performance.now();
+        await edge.call("/read-each", { objects: 1, requests: workload.requests(500, each) });
+        reads[at]?.push(performance.now() - started);
+      }
+    }
+    const ratio = (values: number[][]): number => quantile(values[1] ?? [], 0.5) / quantile(values[0] ?? [], 0.5);
+    const note = `${sizes[0]} to ${sizes[1]} entities`;
+    return [
+      { ...rowOf("growth.update", "x", [ratio(updates)], lower(2, 1.2)), note },
+      { ...rowOf("growth.read", "x", [ratio(reads)], lower(2, 1.2)), note },
+    ];
+  } finally {
+    await Promise.all(edges.map((edge) => edge.stop()));
+  }
+}
+
+async function offline(quick: boolean): Promise<ReportRow[]> {
+  const count = quick ? 20_000 : 400_000;
+  const workload = new Workload();
+  const folder = mkdtempSync(join(tmpdir(), "bench-features-"));
+  try {
+    const files = Array.from({ length: 8 }, (_, at) => {
+      const path = join(folder, `events-${at}.ndjson`);
+      const lines = workload.events(count / 8, count / 10).map((event) => `${JSON.stringify(event)}\n`);
+      writeFileSync(path, lines.join(""));
+      return path;
+    });
+    const threads = Math.min(8, availableParallelism());
+    const options = {
+      files,
+      service: FRAUD_FEATURES,
+      out: join(folder, "rows.parquet"),
+      maturityMs: 0,
+      threads,
+      onStage: () => {},
+    };
+    const all = await buildFeatures(options);
+    // A log is mostly history: rows are wanted for a part of it, and the rest is replayed for their features.
+    const tenth = await buildFeatures({ ...options, from: Date.now() - 3 * 86_400_000 });
+    const goal = higher(100_000, 500_000);
+    return [
+      {
+        ...rowOf("offline.rows_per_second", "1/s", [tenth.events / tenth.seconds], goal),
+        note: `${count} log rows replayed, a row of features for a tenth, ${threads} threads, from NDJSON to Parquet`,
+      },
+      {
+        ...rowOf("offline.feature_rows_per_second", "1/s", [all.rows / all.seconds]),
+        note: "a row of features for every log row",
+      },
+    ];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function parity(onStage: (text: string) => void): Promise<ReportRow[]> {
+  const folder = handbookFolder();
+  if (folder === null) {
+    onStage("fraud-handbook-cards is not at hand: parity with the Handbook is not measured (set EDGEWISE_DATA)");
+    return [];
+  }
+  onStage("parity with the Handbook, offline");
+  const built = await offlineParity(folder);
+  onStage("parity with the Handbook, through shards in workerd");
+  const served = await shardParity(folder, onStage);
+  return [
+    {
+      ...rowOf("handbook.offline.mismatches", "values", [built.mismatches], lower(0, 0)),
+      note: `of ${built.values} in ${built.rows} rows`,
+    },
+    {
+      ...rowOf("handbook.shards.mismatches", "values", [served.mismatches], lower(0, 0)),
+      note: `of ${served.values} in ${served.rows} decisions`,
+    },
+  ];
+}
+
+function quantile(values: readonly number[], at: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? Number.NaN;
+}
