@@ -41,13 +41,13 @@ export class ModelStore {
 
   /** The bytes of a file with their SHA-256 checked against `sha256`. */
   async readFile(place: ArtefactPlace, path: string, sha256: string): Promise<Result<Uint8Array, ArtefactError>> {
+    return verified(path, await this.bytes(place, path), sha256);
+  }
+
+  /** The bytes of a file, not verified; null: there is none. */
+  async bytes(place: ArtefactPlace, path: string): Promise<Uint8Array | null> {
     const object = await this.#bucket.get(keyOf(place, path));
-    if (!object) return err({ kind: "missing", reason: `${path} is missing` });
-    const bytes = new Uint8Array(await object.arrayBuffer());
-    const found = sha256Of(bytes);
-    return found === sha256
-      ? ok(bytes)
-      : err({ kind: "corrupt", reason: `${path} hashes to ${found}, the manifest says ${sha256}` });
+    return object ? new Uint8Array(await object.arrayBuffer()) : null;
   }
 
   async stream(place: ArtefactPlace, path: string): Promise<ReadableStream | null> {
@@ -109,6 +109,15 @@ export interface ArtefactPlace {
 
 export function keyOf(place: ArtefactPlace, path: string): string {
   return `${place.tenant}/models/${place.name}/${place.version}/${path}`;
+}
+
+/** Bytes whose SHA-256 is the expected one. */
+export function verified(path: string, bytes: Uint8Array | null, sha256: string): Result<Uint8Array, ArtefactError> {
+  if (!bytes) return err({ kind: "missing", reason: `${path} is missing` });
+  const found = sha256Of(bytes);
+  return found === sha256
+    ? ok(bytes)
+    : err({ kind: "corrupt", reason: `${path} hashes to ${found}, the manifest says ${sha256}` });
 }
 
 /** The content hash that names a version. */

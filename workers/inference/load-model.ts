@@ -4,7 +4,7 @@ import { proveSession } from "../../models/engine/prove-session.ts";
 import type { ServingModel } from "../../models/engine/serving-model.ts";
 import { readModel } from "../../models/onnx/read-model.ts";
 import { err, ok, type Result } from "../../models/result.ts";
-import { type ArtefactPlace, keyOf, type ModelStore } from "../adapters/model-store.ts";
+import { type ArtefactPlace, keyOf, type ModelStore, verified } from "../adapters/model-store.ts";
 import { within } from "../deadline.ts";
 import type { OrtRpc } from "../ort/contract.ts";
 
@@ -43,11 +43,12 @@ export interface LoadError {
 /** Reads a version from R2, verifies it against its manifest, and opens it on its engine. */
 export async function loadModel(deps: LoadDeps, place: ArtefactPlace): Promise<Result<LoadedModel, LoadError>> {
   const permanently = (reason: string): { ok: false; error: LoadError } => err({ permanent: true, reason });
-  const manifest = await deps.store.manifest(place);
+  // One round trip: the file's name is known, and the manifest is needed only to verify it.
+  const [manifest, stored] = await Promise.all([deps.store.manifest(place), deps.store.bytes(place, MODEL_FILE)]);
   if (!manifest.ok) return permanently(manifest.error.reason);
   const file = manifest.value.files.find((entry) => entry.path === MODEL_FILE);
   if (!file) return permanently(`${MODEL_FILE} is not among the files`);
-  const bytes = await deps.store.readFile(place, file.path, file.sha256);
+  const bytes = verified(file.path, stored, file.sha256);
   if (!bytes.ok) return permanently(bytes.error.reason);
   return await openModel(deps, place.tenant, manifest.value, bytes.value);
 }

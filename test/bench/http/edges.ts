@@ -50,12 +50,12 @@ export class BenchEdges {
     return new BenchEdges(folder, token, { product, "cpu-path": [cpuPath, ort], empty: [empty, ort] });
   }
 
-  /** Starts a variant over the state of that name, made when it is not there; null: over nothing, kept nowhere. */
-  async start(variant: Variant, state: string | null): Promise<RunningEdge> {
+  /** Starts a variant over the state of that name, made when it is not there. */
+  async start(variant: Variant, state: string): Promise<RunningEdge> {
     const before = new Set(workerdProcesses());
     const edge = await startEdge({
       workers: this.#workers[variant],
-      stateFolder: state === null ? null : this.#stateFolder(state),
+      stateFolder: this.#stateFolder(state),
       port: 0,
       bindings: SECRETS,
       assets: false,

@@ -9,12 +9,16 @@ import { OrderRequests, type Workload } from "./workload.ts";
  * routing record and the model, proves it, verifies the token and opens its objects within that one request.
  */
 export async function freshStarts(edges: BenchEdges, { templates }: Workload, starts: number): Promise<ReportRow[]> {
-  await edges.copyState("product", "empty");
+  await edges.copyState("product", "fresh-empty");
   const took: Record<"product" | "empty", { ready: number; answer: number }[]> = { product: [], empty: [] };
   for (let round = 0; round < starts; round++) {
     for (const variant of ["empty", "product"] as const) {
       took[variant].push(
-        await startOnce(edges, variant, new OrderRequests({ templates, token: edges.token, name: `f${round}` })),
+        await startOnce(
+          edges,
+          variant,
+          new OrderRequests({ templates, token: edges.token, name: `f${round}`, draw: "uniform" }),
+        ),
       );
     }
   }
@@ -53,7 +57,7 @@ async function startOnce(
   requests: OrderRequests,
 ): Promise<{ ready: number; answer: number }> {
   const started = performance.now();
-  const edge = await edges.start(variant, variant);
+  const edge = await edges.start(variant, variant === "empty" ? "fresh-empty" : variant);
   const ready = performance.now() - started;
   try {
     const { latenciesMs, failures } = await runLoad({

@@ -17,6 +17,8 @@ export interface LoadOptions {
   /** Milliseconds, or until `requests` were answered. */
   readonly durationMs?: number;
   readonly requests?: number;
+  /** Is given each answer's JSON text, after it was timed. */
+  readonly onAnswer?: (text: string) => void;
 }
 
 export interface LoadResult {
@@ -59,6 +61,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
           const sent = performance.now();
           const { status, text } = await connection.exchange(request);
           latencies.push(performance.now() - sent);
+          options.onAnswer?.(text());
           if (status !== 200 && !failures.has(status)) failures.set(status, text().slice(0, 500));
         }
       } finally {

@@ -34,7 +34,8 @@ export function makeWorkload(options: { seed: string; scale: number; end: number
 }
 
 /**
- * Requests for new orders, one after another: customers by Zipf's law (exponent 1), each order with an id of its own and placed now.
+ * Requests for new orders, one after another, each with an id of its own and placed now. First one order of every customer, so that
+ * everything about them is in memory; then customers drawn with equal chances, or by Zipf's law (exponent 1).
  */
 export class OrderRequests {
   readonly #templates: readonly [string, string, string][];
@@ -44,7 +45,12 @@ export class OrderRequests {
   readonly #token: string;
   #made = 0;
 
-  constructor(options: { templates: readonly Order[]; token: string; name: string }) {
+  constructor(options: {
+    readonly templates: readonly Order[];
+    readonly token: string;
+    readonly name: string;
+    readonly draw: "uniform" | "zipf";
+  }) {
     this.#templates = options.templates.map(splitTemplate);
     this.#random = new SeededRandom(options.name);
     this.#prefix = `ord-${options.name}-${Date.now().toString(36)}`;
@@ -54,7 +60,7 @@ export class OrderRequests {
     for (let rank = 0; rank < this.#cumulative.length; rank++) this.#cumulative[rank] = sum += 1 / (rank + 1);
   }
 
-  /** One order of every customer, so that everything about them is in memory. */
+  /** Requests until every customer has had one. */
   get warmUp(): number {
     return this.#templates.length;
   }
