@@ -48,15 +48,22 @@ function tenMoments(random: SeededRandom): Moment[] {
 }
 
 /** Starts the run; with a moment, kills it there. @returns how it ended */
-async function run(options: SmallRun, moment: Moment | null): Promise<{ code: number | null; signal: string | null }> {
+async function run(
+  options: Omit<SmallRun, "untilKilled">,
+  moment: Moment | null,
+): Promise<{ code: number | null; signal: string | null }> {
   const program = join(import.meta.dirname, "run-small-shop.ts");
-  const child = spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program, JSON.stringify({ ...options, untilKilled: moment !== null })], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.on("exit", (code, signal) => resolve({ code, signal }));
   });
   let isReached = false;
   for await (const line of createInterface({ input: child.stdout })) {
-    const { stage, detail } = JSON.parse(line) as { stage: StageName; detail: string };
+    const { stage, detail } = JSON.parse(line) as { stage: StageName | "finished"; detail: string };
+    // Done before the moment's milliseconds were over: it is killed as it stands. A moment that never came is a failure.
+    if (stage === "finished" && moment !== null) child.kill(isReached ? "SIGKILL" : "SIGTERM");
     if (isReached || moment === null || stage !== moment.stage || !moment.matches(detail)) continue;
     isReached = true;
     setTimeout(() => child.kill("SIGKILL"), moment.thenMs);

@@ -12,9 +12,11 @@ export interface SmallRun {
   readonly seed: number;
   readonly end: number;
   readonly workers: readonly BuiltWorker[];
+  /** A run that is to be killed does not end by itself, however fast the machine is. */
+  readonly untilKilled: boolean;
 }
 
-const { folder, port, seed, end, workers } = JSON.parse(process.argv[2] ?? "") as SmallRun;
+const { folder, port, seed, end, workers, untilKilled } = JSON.parse(process.argv[2] ?? "") as SmallRun;
 const state = new LocalState(folder);
 const { edge, summary } = await runLocalSystem({
   state,
@@ -30,4 +32,9 @@ const { edge, summary } = await runLocalSystem({
   },
 });
 writeFileSync(join(folder, "summary.json"), JSON.stringify(summary));
+console.log(JSON.stringify({ stage: "finished", detail: "" }));
+if (untilKilled) {
+  setInterval(() => {}, 1_000);
+  await new Promise(() => {});
+}
 await edge.stop();
