@@ -40,6 +40,15 @@ export interface IdempotencyClaim {
   readonly requestHash: string;
 }
 
+/** A decision as it travels to its shard: text, because a structured copy of its vector would cost more than storing it. */
+export interface WrittenDecision {
+  readonly decisionId: string;
+  readonly orderId: string;
+  readonly decidedAt: number;
+  /** The record as JSON. */
+  readonly body: string;
+}
+
 /** State of one decision shard: orders that can be scored by id, and the decisions made for them. */
 export class DecisionShardCore {
   readonly #storage: DurableObjectStorage;
@@ -71,10 +80,10 @@ export class DecisionShardCore {
   }
 
   /**
-   * Stores decisions, each once by its id: a record that exists already wins and is returned in place of the new one.
+   * Stores decisions, each once by its id. Null: it is stored as given; otherwise the record that existed already, which wins.
    * A decision that the use case revises before answering it is replaced only while `provisional` names it.
    */
-  putDecisions(records: readonly DecisionRecord[], provisional: readonly string[] = []): DecisionRecord[] {
+  putDecisions(records: readonly WrittenDecision[], provisional: readonly string[] = []): (DecisionRecord | null)[] {
     const replaceable = new Set(provisional);
     return this.#storage.transactionSync(() =>
       records.map((record) => {
@@ -85,10 +94,10 @@ export class DecisionShardCore {
            ON CONFLICT (decision_id) DO UPDATE SET body = excluded.body WHERE log_key IS NULL`,
           record.decisionId,
           record.orderId,
-          JSON.stringify(record),
+          record.body,
           record.decidedAt,
         );
-        return record;
+        return null;
       }),
     );
   }

@@ -2,7 +2,12 @@ import { DurableObject } from "cloudflare:workers";
 import type { DecisionRecord } from "../models/contract/decision-record.ts";
 import type { Order } from "../models/contract/events/orders.ts";
 import { objectOf } from "../models/sharding/virtual-shards.ts";
-import { DecisionShardCore, type IdempotencyClaim, MAX_LOG_BATCH } from "./decision-shard.core.ts";
+import {
+  DecisionShardCore,
+  type IdempotencyClaim,
+  MAX_LOG_BATCH,
+  type WrittenDecision,
+} from "./decision-shard.core.ts";
 
 /** Decisions wait this long for company before they go to the log, so that a log object holds many. */
 const LOG_DELAY_MS = 5_000;
@@ -34,15 +39,15 @@ export class DecisionShard extends DurableObject<DecisionShardEnv> {
 
   /** See the core. Arms the alarm that writes the log. */
   async putDecisions(
-    records: readonly DecisionRecord[],
+    records: readonly WrittenDecision[],
     options: { provisional?: readonly string[]; claim?: IdempotencyClaim | undefined } = {},
-  ): Promise<DecisionRecord[]> {
+  ): Promise<(DecisionRecord | null)[]> {
     // Two requests with one key at the same time: the first to get here decides for both.
     const earlier = options.claim ? this.#core.claimed(options.claim) : null;
     if (earlier !== null && earlier !== "conflict" && earlier.decisionId !== records[0]?.decisionId) return [earlier];
     const stored = this.#core.putDecisions(records, options.provisional ?? []);
-    const decided = stored[0];
-    if (options.claim && decided) this.#core.claim(options.claim, decided.decisionId, Date.now());
+    const decisionId = stored[0]?.decisionId ?? records[0]?.decisionId;
+    if (options.claim && decisionId !== undefined) this.#core.claim(options.claim, decisionId, Date.now());
     await this.#armAlarm(LOG_DELAY_MS);
     return stored;
   }

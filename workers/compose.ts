@@ -31,6 +31,7 @@ import {
 } from "../models/catalog/feature-catalog.ts";
 import { Authenticator } from "./http/authenticator.ts";
 import type { HttpDeps } from "./http/mount.ts";
+import { SampledRateLimit } from "./http/sampled-rate-limit.ts";
 import { loadModel, proveModel } from "./inference/load-model.ts";
 import { RoutedModels } from "./inference/model-provider.ts";
 import { RoutingCache } from "./inference/routing-cache.ts";
@@ -174,11 +175,12 @@ function httpDeps(
   flush: () => Promise<void>,
 ): HttpDeps {
   let flushedAt = 0;
+  const rateLimit = new SampledRateLimit(async (key) => (await env.RATE_LIMITER.limit({ key })).success, now);
   return {
     authenticator: new Authenticator({ config, apiKeyByHash: (hash) => apiKeyByHash(db, hash) }),
     metrics,
     now,
-    withinRateLimit: async (key) => (await env.RATE_LIMITER.limit({ key })).success,
+    withinRateLimit: (key) => rateLimit.admits(key),
     afterResponse: (keepAlive) => {
       const at = now();
       if (at - flushedAt < METRIC_FLUSH_INTERVAL_MS) return;

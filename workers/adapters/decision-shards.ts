@@ -1,5 +1,6 @@
 import type { DecisionShard } from "../../durable-objects/decision-shard.ts";
 import { decisionShardName } from "../../durable-objects/decision-shard.ts";
+import type { WrittenDecision } from "../../durable-objects/decision-shard.core.ts";
 import type { DecisionRecord } from "../../models/contract/decision-record.ts";
 import type { Order } from "../../models/contract/events/orders.ts";
 import { within } from "../deadline.ts";
@@ -36,9 +37,11 @@ export class DecisionShards implements DecisionStore {
   ): Promise<DecisionRecord> {
     const provisional = options.provisional === true ? [record.decisionId] : [];
     const shard = this.#shard(record.tenant, record.orderId);
-    const [stored] = await within(shard.putDecisions([record], { provisional, claim: options.claim }), DEADLINE_MS);
-    if (!stored) throw new Error("the decision shard stored nothing");
-    return stored;
+    const [earlier] = await within<(DecisionRecord | null)[]>(
+      shard.putDecisions([written(record)], { provisional, claim: options.claim }),
+      DEADLINE_MS,
+    );
+    return earlier ?? record;
   }
 
   async keepOrders(tenant: string, orders: readonly Order[]): Promise<void> {
@@ -62,7 +65,10 @@ export class DecisionShards implements DecisionStore {
   async putDecisions(tenant: string, records: readonly DecisionRecord[]): Promise<DecisionRecord[]> {
     const groups = this.#grouped(tenant, records, (record) => record.orderId);
     const stored = await Promise.all(
-      [...groups].map(([name, group]) => this.#namespace.getByName(name).putDecisions(group)),
+      [...groups].map(async ([name, group]) => {
+        const earlier = await this.#namespace.getByName(name).putDecisions(group.map(written));
+        return group.map((record, index) => earlier[index] ?? record);
+      }),
     );
     return stored.flat();
   }
@@ -81,4 +87,9 @@ export class DecisionShards implements DecisionStore {
     }
     return groups;
   }
+}
+
+function written(record: DecisionRecord): WrittenDecision {
+  const { decisionId, orderId, decidedAt } = record;
+  return { decisionId, orderId, decidedAt, body: JSON.stringify(record) };
 }

@@ -31,7 +31,7 @@ export interface HttpDeps {
   readonly metrics: MetricRegistry;
   readonly now: () => number;
   /** True when the caller may go on. */
-  readonly withinRateLimit: (key: string) => Promise<boolean>;
+  readonly withinRateLimit: (key: string) => boolean | Promise<boolean>;
   /** Called after each response, to flush counts now and then. */
   readonly afterResponse: (waitUntil: (promise: Promise<unknown>) => void) => void;
 }
@@ -116,8 +116,10 @@ async function admit(
   if (!permits(access, identity)) {
     return err(new Failure("forbidden", { detail: `Needs one of the roles ${access.join(", ")}.` }));
   }
-  const withinLimit = await deps.withinRateLimit(`${identity.tenant}:${identity.subject}`);
-  return withinLimit ? ok(identity) : err(new Failure("rate-limited", { retryAfterSeconds: 10 }));
+  const within = deps.withinRateLimit(`${identity.tenant}:${identity.subject}`);
+  return (typeof within === "boolean" ? within : await within)
+    ? ok(identity)
+    : err(new Failure("rate-limited", { retryAfterSeconds: 10 }));
 }
 
 function permits(access: readonly string[], identity: Identity): boolean {
