@@ -6,8 +6,8 @@ import { applyMigrations, type ObjectMigration } from "./migrations.ts";
 export const ORDER_TTL_MS = 90 * 86_400_000;
 /** A decision leaves the object this long after the log has it. */
 export const DECISION_TTL_MS = 90 * 86_400_000;
-/** Decisions handed to one log object. */
-export const MAX_LOG_BATCH = 2_000;
+/** Decisions handed to one log object: compressing more of them at once would hold up the decisions that wait meanwhile. */
+export const MAX_LOG_BATCH = 250;
 /** How long an idempotency key is remembered: a day of retries. */
 const IDEMPOTENCY_TTL_MS = 86_400_000;
 /** Rows removed per alarm, so that one alarm stays short. */
@@ -25,7 +25,7 @@ export const DECISION_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
         decided_at INTEGER NOT NULL, log_key TEXT
       );
       CREATE INDEX decisions_by_order ON decisions (order_id);
-      CREATE INDEX decisions_unlogged ON decisions (decided_at) WHERE log_key IS NULL;
+      CREATE INDEX decisions_unlogged ON decisions (id) WHERE log_key IS NULL;
       CREATE INDEX decisions_by_time ON decisions (decided_at);
       CREATE TABLE idempotency (
         key TEXT PRIMARY KEY, request_hash TEXT NOT NULL, decision_id TEXT NOT NULL, stored_at INTEGER NOT NULL
@@ -137,22 +137,20 @@ export class DecisionShardCore {
     );
   }
 
-  /** Decisions that no log object holds yet, oldest first. */
-  unlogged(): { decisionId: string; body: string }[] {
+  /** Decisions that no log object holds yet, in the order in which they were stored. */
+  unlogged(): { id: number; decisionId: string; body: string }[] {
     return this.#storage.sql
-      .exec<{ decision_id: string; body: string }>(
-        "SELECT decision_id, body FROM decisions WHERE log_key IS NULL ORDER BY decided_at LIMIT ?",
+      .exec<{ id: number; decision_id: string; body: string }>(
+        "SELECT id, decision_id, body FROM decisions WHERE log_key IS NULL ORDER BY id LIMIT ?",
         MAX_LOG_BATCH,
       )
       .toArray()
-      .map((row) => ({ decisionId: row.decision_id, body: row.body }));
+      .map(({ id, decision_id: decisionId, body }) => ({ id, decisionId, body }));
   }
 
-  markLogged(decisionIds: readonly string[], logKey: string): void {
-    this.#storage.transactionSync(() => {
-      for (const id of decisionIds)
-        this.#storage.sql.exec("UPDATE decisions SET log_key = ? WHERE decision_id = ?", logKey, id);
-    });
+  /** Marks what `unlogged` returned: everything unlogged up to the last of it. */
+  markLogged(lastId: number, logKey: string): void {
+    this.#storage.sql.exec("UPDATE decisions SET log_key = ? WHERE log_key IS NULL AND id <= ?", logKey, lastId);
   }
 
   /** Removes what has outlived its time; returns how many rows went. */

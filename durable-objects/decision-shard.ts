@@ -74,17 +74,14 @@ export class DecisionShard extends DurableObject<DecisionShardEnv> {
   }
 
   /** One object per batch. The key follows from the first decision, so a retry after a crash writes the same object again. */
-  async #writeLog(batch: readonly { decisionId: string; body: string }[], now: number): Promise<void> {
+  async #writeLog(batch: readonly { id: number; decisionId: string; body: string }[], now: number): Promise<void> {
     const tenant = (this.ctx.id.name ?? "default/0").split("/")[0];
     const hour = new Date(now).toISOString().slice(0, 13);
     const key = `${tenant}/decisions/decided=${hour}/${batch[0]?.decisionId}.ndjson.gz`;
     const lines = new Blob([batch.map((entry) => `${entry.body}\n`).join("")]);
     const compressed = await new Response(lines.stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
     await this.env.LOGS.put(key, compressed);
-    this.#core.markLogged(
-      batch.map((entry) => entry.decisionId),
-      key,
-    );
+    this.#core.markLogged(batch.at(-1)?.id ?? 0, key);
   }
 
   async #armAlarm(delayMs: number): Promise<void> {

@@ -45,8 +45,8 @@ interface Prepared {
 /** Entity state over Durable Object shards and isolate memory. */
 export class ShardFeatureStore implements FeatureStore {
   readonly #deps: FeatureStoreDeps;
-  /** Versions that the last `peek` of a request saw. */
-  readonly #peeked = new WeakMap<OrderFeatureRequest, readonly number[]>();
+  /** What the last `peek` of a request saw, and made of it. */
+  readonly #peeked = new WeakMap<OrderFeatureRequest, { versions: readonly number[]; vector: FeatureVector }>();
 
   constructor(deps: FeatureStoreDeps) {
     this.#deps = deps;
@@ -111,8 +111,9 @@ export class ShardFeatureStore implements FeatureStore {
       if (name !== null && !cached) return null;
       known.push(cached);
     }
-    this.#peeked.set(request, versionsOf(known));
-    return vectorOf(prepared, known, new Set());
+    const vector = vectorOf(prepared, known, new Set());
+    this.#peeked.set(request, { versions: versionsOf(known), vector });
+    return vector;
   }
 
   async attempt(
@@ -132,9 +133,11 @@ export class ShardFeatureStore implements FeatureStore {
     );
     const peeked = this.#peeked.get(request);
     const versions = versionsOf(known);
-    const confirmed =
-      degraded.size === 0 && peeked !== undefined && versions.every((version, index) => version === peeked[index]);
-    return { vector: vectorOf(prepared, known, degraded), confirmed };
+    // The same versions give the same vector: it is not made twice.
+    if (degraded.size === 0 && peeked && versions.every((version, index) => version === peeked.versions[index])) {
+      return { vector: peeked.vector, confirmed: true };
+    }
+    return { vector: vectorOf(prepared, known, degraded), confirmed: false };
   }
 
   #service(name: string): CompiledService {
