@@ -5,8 +5,8 @@ import { connect } from "../client/connection.ts";
 import { PROJECT_ROOT } from "../local/build-workers.ts";
 import { UserError } from "./user-error.ts";
 
-/** Where `npm start` keeps everything of this machine, and where commands find the server it runs. EDGEWISE_HOME names another place. */
-export const STATE_FOLDER = resolve(process.env["EDGEWISE_HOME"] ?? join(PROJECT_ROOT, ".edgewise"));
+/** Where `npm start` keeps everything of this machine, and where commands find the server it runs. EDGEWISE_HOME names another place; empty is none. */
+export const STATE_FOLDER = resolve(process.env["EDGEWISE_HOME"] || join(PROJECT_ROOT, ".edgewise"));
 
 /** The client a command uses. @throws UserError when no Worker is known */
 export function connectOrExplain(args: {
