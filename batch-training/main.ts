@@ -11,6 +11,7 @@ const edgewise = defineCommand({
     import: async () => (await import("./commands/send.ts")).importData,
     "dev-secrets": async () => (await import("./commands/dev-secrets.ts")).devSecrets,
     train: async () => (await import("./commands/train.ts")).train,
+    keys: async () => (await import("./commands/keys.ts")).keys,
     models: async () => (await import("./commands/registry.ts")).models,
     promote: async () => (await import("./commands/registry.ts")).promote,
     rollback: async () => (await import("./commands/registry.ts")).rollback,

@@ -18,6 +18,7 @@ import { DecisionLog } from "./adapters/decision-log.ts";
 import { DecisionShards } from "./adapters/decision-shards.ts";
 import { EventLog } from "./adapters/event-log.ts";
 import { ModelRoutingAdapter } from "./adapters/model-routing.ts";
+import { ManifestTrust } from "./adapters/manifest-trust.ts";
 import { ModelStore } from "./adapters/model-store.ts";
 import { Pseudonyms } from "./adapters/pseudonyms.ts";
 import { sendInBatches } from "./adapters/queue.ts";
@@ -57,7 +58,7 @@ export function compose(env: Env): Composition {
   const config = readConfig(env);
   const metrics = new MetricRegistry();
   const db = drizzle(env.DB);
-  const store = new ModelStore(env.MODELS);
+  const store = new ModelStore(env.MODELS, new ManifestTrust(config.modelPublicKeys));
   const log = new EventLog(env.LOGS);
   const routing = new ModelRoutingAdapter(inJurisdiction(env.MODEL_ROUTING, config), env.KV);
   const decisions = new DecisionShards(inJurisdiction(env.DECISION_SHARDS, config), config.decisionShardObjects);

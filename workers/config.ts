@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parsePublicKeys, type PublicKey } from "../models/contract/signing-key.ts";
 
 const Variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]),
@@ -10,6 +11,14 @@ const Variables = z.object({
   ENTITY_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   DECISION_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
+  MODEL_PUBLIC_KEYS: z.string().transform((text, context) => {
+    try {
+      return parsePublicKeys(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  }),
 });
 
 /** Where Durable Objects may live. */
@@ -29,6 +38,8 @@ export interface Config {
   readonly entityShardObjects: number;
   readonly decisionShardObjects: number;
   readonly jurisdiction: Jurisdiction | null;
+  /** Whose manifests are believed; empty: everybody's, which production does not allow. */
+  readonly modelPublicKeys: readonly PublicKey[];
 }
 
 /** Checks the environment once per isolate. Throws with every wrong variable named, and how to set it. */
@@ -41,6 +52,12 @@ export function readConfig(env: object): Config {
     );
   }
   const variables = parsed.data;
+  if (variables.ENVIRONMENT === "production" && variables.MODEL_PUBLIC_KEYS.length === 0) {
+    throw new Error(
+      'Configuration: MODEL_PUBLIC_KEYS is empty, so anybody with access to the bucket could make a model serve. Run "edgewise keys generate" ' +
+        "and put the public key into wrangler.toml.",
+    );
+  }
   return {
     environment: variables.ENVIRONMENT,
     tokens: tokenVerification(variables),
@@ -50,6 +67,7 @@ export function readConfig(env: object): Config {
     entityShardObjects: variables.ENTITY_SHARD_OBJECTS,
     decisionShardObjects: variables.DECISION_SHARD_OBJECTS,
     jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
+    modelPublicKeys: variables.MODEL_PUBLIC_KEYS,
   };
 }
 

@@ -4,7 +4,13 @@ import * as z from "zod";
 import { type ApiClient, createApiClient } from "./api-client.ts";
 
 /** What a running local server leaves for the commands of this project: where it answers and how to be let in. */
-export const LocalServer = z.object({ url: z.url(), token: z.string(), pid: z.int() });
+export const LocalServer = z.object({
+  url: z.url(),
+  token: z.string(),
+  pid: z.int(),
+  /** The private key whose manifests this server believes; none: it believes all. */
+  signingKeyFile: z.string().nullable().default(null),
+});
 export type LocalServer = z.infer<typeof LocalServer>;
 
 export const LOCAL_SERVER_FILE = "server.json";
@@ -41,6 +47,13 @@ export function connect(args: ConnectionArguments): ApiClient {
     );
   }
   return createApiClient({ baseUrl, ...(token !== undefined && { token }) });
+}
+
+/** The signing key of the local server, if that is the Worker which the arguments name. */
+export function localSigningKeyFile(args: Omit<ConnectionArguments, "token">): string | null {
+  const local = readLocalServer(args.stateFolder);
+  const baseUrl = args.url ?? args.environment["EDGEWISE_URL"] ?? local?.url;
+  return local !== null && baseUrl === local.url ? local.signingKeyFile : null;
 }
 
 export function readLocalServer(stateFolder: string): LocalServer | null {

@@ -1,8 +1,9 @@
 import { join, resolve } from "node:path";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
-import { connect } from "../client/connection.ts";
+import { connect, localSigningKeyFile } from "../client/connection.ts";
 import { PROJECT_ROOT } from "../local/build-workers.ts";
+import { type ManifestSigner, signerFromEnvironment } from "../publish/signing.ts";
 import { UserError } from "./user-error.ts";
 
 /** Where `npm start` keeps everything of this machine, and where commands find the server it runs. EDGEWISE_HOME names another place; empty is none. */
@@ -15,6 +16,16 @@ export function connectOrExplain(args: {
 }): ApiClient {
   try {
     return connect({ url: args.url, token: args.token, stateFolder: STATE_FOLDER, environment: process.env });
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), 2);
+  }
+}
+
+/** What a command signs with: the environment's key, or that of the local server it talks to. @throws UserError when the key cannot be used */
+export function signerOrExplain(args: { readonly url?: string | undefined }): ManifestSigner | null {
+  try {
+    const local = localSigningKeyFile({ url: args.url, stateFolder: STATE_FOLDER, environment: process.env });
+    return signerFromEnvironment(process.env, local);
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error), 2);
   }

@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import { connectionArgs } from "../client/connection.ts";
 import { codeVersion } from "../local/code-version.ts";
 import { DEFAULT_MATURITY_MS, trainFromLog } from "../pipeline/train-from-log.ts";
-import { asUserError, connectOrExplain } from "./connection.ts";
+import { asUserError, connectOrExplain, signerOrExplain } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -38,6 +38,7 @@ const fraud = strictCommand({
       codeVersion: codeVersion(),
       maturityMs: days * DAY_MS,
       promote: args.promote,
+      signer: signerOrExplain(args),
       onStage: (name, detail) => {
         if (name !== stage) console.log(`${name}: ${detail}`);
         stage = name;

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
+import { generateSigningKey, type ManifestSigner, signerFromEnvironment } from "../publish/signing.ts";
 
 /** What the events of this state were made from: another source, seed or scale is another history, and needs another state. */
 export const RunParameters = z.object({
@@ -34,6 +35,10 @@ export class LocalState {
   get buildFolder(): string {
     return join(this.folder, "build");
   }
+  /** The private key that signs this state's models. */
+  get signingKeyFile(): string {
+    return join(this.folder, "signing-key.pem");
+  }
   get ledgerFile(): string {
     return join(this.folder, "sent.json");
   }
@@ -64,11 +69,18 @@ export class LocalState {
   secrets(): Secrets {
     const file = join(this.folder, "secrets.json");
     if (!existsSync(file)) {
+      // First: a state that has secrets and no key was made before models were signed, and stays without.
+      writeAtomically(this.signingKeyFile, generateSigningKey());
       const secret = (): string => randomBytes(32).toString("base64url");
       writeAtomically(file, JSON.stringify({ JWT_SECRET: secret(), PSEUDONYM_KEY: secret() }));
       chmodSync(file, 0o600);
     }
     return Secrets.parse(JSON.parse(readFileSync(file, "utf8")));
+  }
+
+  /** Signs with this state's development key; null where a state is older than signing. */
+  signer(): ManifestSigner | null {
+    return existsSync(this.signingKeyFile) ? signerFromEnvironment({}, this.signingKeyFile) : null;
   }
 }
 

@@ -76,6 +76,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
     return value;
   };
   const secrets = run.state.secrets();
+  const signer = run.state.signer();
   const edge = await timed("workers", async () => {
     run.onStage("workers", "building");
     const workers = run.workers ?? (await buildWorkers(run.state.buildFolder));
@@ -84,13 +85,21 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
       workers,
       stateFolder: run.state.storageFolder,
       port: run.port,
-      bindings: secrets,
+      bindings: { ...secrets, MODEL_PUBLIC_KEYS: signer?.publicKey ?? "" },
       onLog: run.onLog,
     });
   });
   try {
     const token = await developmentToken(secrets.JWT_SECRET, "local", ["admin"]);
-    writeAtomically(run.serverFile, JSON.stringify({ url: edge.url, token, pid: process.pid }));
+    writeAtomically(
+      run.serverFile,
+      JSON.stringify({
+        url: edge.url,
+        token,
+        pid: process.pid,
+        signingKeyFile: signer === null ? null : run.state.signingKeyFile,
+      }),
+    );
     const client = createApiClient({ baseUrl: edge.url, token });
     run.onStage("workers", edge.url);
     const events = await timed("events", () => send(run, client));
@@ -175,6 +184,7 @@ async function trainUnlessServing(
     codeVersion: run.codeVersion,
     maturityMs: DEFAULT_MATURITY_MS,
     promote: true,
+    signer: run.state.signer(),
     onStage: (stage, detail) => run.onStage("training", `${stage}: ${detail}`),
   });
   if (result.manifest === null) throw new TrainingRefused(`No version was published: ${result.refusals.join(" ")}`);

@@ -12,6 +12,7 @@ import { loadCompact, loadOrt } from "../evaluate/load-session.ts";
 import { scoreRows } from "../evaluate/score-rows.ts";
 import { buildTrainingRows, type TrainingRows } from "../features/build-training-rows.ts";
 import { promoteVersion, publishModel } from "../publish/publish-model.ts";
+import type { ManifestSigner } from "../publish/signing.ts";
 import { readEventLogSnapshot } from "../sources/event-log.ts";
 import { FRAUD_PARAMETERS, trainFraud, type TrainFraudInput } from "./train-fraud.ts";
 
@@ -22,6 +23,8 @@ export interface TrainFromLogOptions {
   /** How long after an order its chargeback may still arrive: younger orders have no label yet. */
   readonly maturityMs: number;
   readonly promote: boolean;
+  /** Without one, the version is published unsigned, which only a Worker without trusted keys accepts. */
+  readonly signer?: ManifestSigner | null;
   readonly onStage: (stage: string, detail: string) => void;
 }
 
@@ -81,7 +84,7 @@ export async function trainFromLog(options: TrainFromLogOptions): Promise<TrainF
   if (!trained.passed)
     return { ...summary, gates: trained.gates, refusals: trained.refusals, manifest: null, promoted: false };
   onStage("publish", `version ${trained.manifest.version.slice(0, 12)}`);
-  await publishModel(client, trained.manifest, trained.files);
+  await publishModel(client, trained.manifest, trained.files, options.signer);
   if (options.promote) await promoteVersion(client, trained.manifest.name, trained.manifest.version);
   return { ...summary, gates: trained.gates, refusals: [], manifest: trained.manifest, promoted: options.promote };
 }

@@ -3,6 +3,7 @@ import { promoteModel, publishVersion, putModelFile, type RoutingRecord } from "
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { type Manifest, ManifestContent } from "../../models/contract/manifest.ts";
 import type { ApiClient } from "../client/api-client.ts";
+import type { ManifestSigner } from "./signing.ts";
 
 export interface ModelFileContent {
   readonly path: string;
@@ -23,13 +24,14 @@ export function describeFile(file: ModelFileContent): Manifest["files"][number] 
 
 /**
  * Publishes a version through the Worker's API: files first, each create-only, the manifest last. Until the manifest is accepted the
- * version does not exist, so an interrupted publication is simply repeated.
+ * version does not exist, so an interrupted publication is simply repeated. With a signer the manifest is signed first.
  * @throws {ApiError} with the Worker's reason when it refuses
  */
 export async function publishModel(
   client: Pick<ApiClient, "call">,
   manifest: Manifest,
   files: readonly ModelFileContent[],
+  signer: ManifestSigner | null = null,
 ): Promise<void> {
   for (const file of files) {
     await client.call(putModelFile, {
@@ -38,7 +40,7 @@ export async function publishModel(
       body: file.bytes,
     });
   }
-  await client.call(publishVersion, { params: { name: manifest.name }, body: manifest });
+  await client.call(publishVersion, { params: { name: manifest.name }, body: signer?.sign(manifest) ?? manifest });
 }
 
 export async function promoteVersion(

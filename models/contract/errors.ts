@@ -51,6 +51,11 @@ export const ERROR_DEFINITIONS = {
     action: "fix-request",
   },
   "manifest-refused": { status: 422, title: "The manifest does not describe the stored files.", action: "fix-request" },
+  "signature-refused": {
+    status: 422,
+    title: "The manifest is not signed by a key that is trusted here.",
+    action: "fix-request",
+  },
   "model-refused": { status: 422, title: "The model failed its proof and was not registered.", action: "fix-request" },
   "feature-set-unknown": {
     status: 422,

@@ -5,7 +5,7 @@
  * changed) bumps CONTRACT_VERSION, and the type's own suffix (`order.placed.v2`) where it is an event. An addition that both
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
- * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision.
+ * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -13,4 +13,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "bfe90002d6c0efe94d39180268ea4e6f42e744dd8c7d13d2d2905f14d2e53e53";
+export const CONTRACT_HASH = "5ae1ef4ba87bf21e47aca513f90951deb7a3dab67b6d8d5e8c57f47a37a48c40";

@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { Manifest, manifestContent } from "../../models/contract/manifest.ts";
 import { err, ok, type Result } from "../../models/result.ts";
+import type { ManifestTrust } from "./manifest-trust.ts";
 
 const MANIFEST = "manifest.json";
 
 /** Why a stored version cannot be used; the text is for logs and operators. */
 export interface ArtefactError {
-  readonly kind: "missing" | "corrupt";
+  readonly kind: "missing" | "corrupt" | "untrusted";
   readonly reason: string;
 }
 
@@ -17,9 +18,11 @@ export interface ArtefactError {
  */
 export class ModelStore {
   readonly #bucket: R2Bucket;
+  readonly #trust: ManifestTrust;
 
-  constructor(bucket: R2Bucket) {
+  constructor(bucket: R2Bucket, trust: ManifestTrust) {
     this.#bucket = bucket;
+    this.#trust = trust;
   }
 
   /**
@@ -54,35 +57,49 @@ export class ModelStore {
     return (await this.#bucket.get(keyOf(place, path)))?.body ?? null;
   }
 
-  /** The manifest of a version, parsed, with its version checked against its content. */
+  /** The manifest of a version, parsed, with its version checked against its content, and its signature. */
   async manifest(place: ArtefactPlace): Promise<Result<Manifest, ArtefactError>> {
     const object = await this.#bucket.get(keyOf(place, MANIFEST));
     if (!object) return err({ kind: "missing", reason: "there is no manifest" });
-    let json: unknown;
-    try {
-      json = JSON.parse(await object.text());
-    } catch {
-      return err({ kind: "corrupt", reason: "the manifest is not JSON" });
-    }
-    const manifest = Manifest.safeParse(json);
-    if (!manifest.success)
-      return err({ kind: "corrupt", reason: `the manifest is not valid: ${manifest.error.issues[0]?.message}` });
-    const version = versionOf(manifest.data);
-    if (version !== place.version || manifest.data.name !== place.name) {
-      return err({ kind: "corrupt", reason: `the manifest's content is version ${version} of ${manifest.data.name}` });
-    }
-    return ok(manifest.data);
+    return await this.#checked(place, await object.text());
   }
 
-  /** Written last: from here on the version exists. */
+  /** Why nobody should believe the manifest; null: its signature is good, or none is asked for. */
+  async distrust(manifest: Manifest): Promise<string | null> {
+    return await this.#trust.objection(manifest);
+  }
+
+  /**
+   * Written last: from here on the version exists. A stored manifest that may be believed stays, whichever trusted key signed it. One that
+   * may not (damaged, unsigned, or of a key that was withdrawn) is replaced: the content is the same, because the version is its hash.
+   */
   async putManifest(tenant: string, manifest: Manifest): Promise<"created" | "same" | "conflict"> {
+    const place = { tenant, name: manifest.name, version: manifest.version };
     const bytes = new TextEncoder().encode(canonicalJson(manifest));
-    return await this.putFile(
-      { tenant, name: manifest.name, version: manifest.version },
-      MANIFEST,
-      bytes,
-      sha256Of(bytes),
-    );
+    const sha256 = sha256Of(bytes);
+    const written = await this.putFile(place, MANIFEST, bytes, sha256);
+    if (written !== "conflict") return written;
+    const stored = await this.#bucket.get(keyOf(place, MANIFEST));
+    if (stored && (await this.#checked(place, await stored.text())).ok) return "same";
+    const onlyIf = stored ? { etagMatches: stored.etag } : { etagDoesNotMatch: "*" };
+    return (await this.#bucket.put(keyOf(place, MANIFEST), bytes, { sha256, onlyIf })) ? "created" : "conflict";
+  }
+
+  async #checked(place: ArtefactPlace, text: string): Promise<Result<Manifest, ArtefactError>> {
+    const corrupt = (reason: string): Result<never, ArtefactError> => err({ kind: "corrupt", reason });
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      return corrupt("the manifest is not JSON");
+    }
+    const manifest = Manifest.safeParse(json);
+    if (!manifest.success) return corrupt(`the manifest is not valid: ${manifest.error.issues[0]?.message}`);
+    const version = versionOf(manifest.data);
+    if (version !== place.version || manifest.data.name !== place.name)
+      return corrupt(`the manifest's content is version ${version} of ${manifest.data.name}`);
+    const objection = await this.#trust.objection(manifest.data);
+    return objection === null ? ok(manifest.data) : err({ kind: "untrusted", reason: objection });
   }
 
   /** Places of all versions that have a manifest, over all models of a tenant. */

@@ -13,7 +13,10 @@ export interface PublishDeps {
 }
 
 export interface PublishError {
-  readonly code: Extract<ErrorCode, "manifest-refused" | "model-refused" | "artifact-exists" | "feature-set-unknown">;
+  readonly code: Extract<
+    ErrorCode,
+    "manifest-refused" | "signature-refused" | "model-refused" | "artifact-exists" | "feature-set-unknown"
+  >;
   readonly detail: string;
 }
 
@@ -21,7 +24,7 @@ export interface PublishError {
 export const MODEL_FILE = "model.onnx";
 
 /**
- * Publishes a version whose files are stored already: the manifest must be what its version says, describe the files that are
+ * Publishes a version whose files are stored already: the manifest must be signed by a trusted key, be what its version says, describe the files that are
  * there byte for byte, be pinned to a known feature service, and the model must reproduce its golden vectors. Then, and only
  * then, the manifest is written and the version registered. Repeating it after a crash at any point gives the same result.
  */
@@ -33,6 +36,8 @@ export async function publishVersion(
   const refuse = (code: PublishError["code"], detail: string): Result<never, PublishError> => err({ code, detail });
   if (manifest.name !== request.name) return refuse("manifest-refused", `the manifest is of model ${manifest.name}`);
   const version = versionOf(manifest);
+  const objection = await deps.store.distrust(manifest);
+  if (objection !== null) return refuse("signature-refused", objection);
   if (version !== manifest.version) return refuse("manifest-refused", `the content hashes to ${version}`);
   if (!deps.knowsFeatureService(manifest.featureService.name, manifest.featureService.hash)) {
     return refuse("feature-set-unknown", `${manifest.featureService.name} with hash ${manifest.featureService.hash}`);

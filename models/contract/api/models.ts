@@ -139,6 +139,7 @@ export const publishVersion = defineRoute({
     "body-too-large",
     "artifact-exists",
     "manifest-refused",
+    "signature-refused",
     "model-refused",
     "feature-set-unknown",
   ],
