@@ -1,20 +1,24 @@
 import type { Catalog } from "../models/features/catalog.ts";
-import { decodeEntity, encodeEntity, expireEntity } from "../models/features/entity-state.ts";
-import { addEntityFact } from "../models/features/entity-state.ts";
+import { addEntityFact, encodeEntity, expireEntity } from "../models/features/entity-state.ts";
 import { type BatchedFact, entityTypeOf, type FactBatch, readFactBatch } from "../models/features/fact-batch.ts";
+import type { TailFact } from "../models/features/entity-tail.ts";
 import type { FactOutcome } from "../models/features/group-state.ts";
-import { virtualShardOf } from "../models/sharding/virtual-shards.ts";
+import { CoarsenedIdentities } from "./coarsened-facts.ts";
+import { EntityRows } from "./entity-rows.ts";
 import { dropElsewhere, exportPage, importPage, type TransferCursor, type TransferPage } from "./entity-transfer.ts";
-import { type ShardEntity, ShardEntityCache } from "./shard-entity-cache.ts";
+import { type ClaimOutcome, type EventClaim, EventIdentities, IDENTITY_TTL_MS, isRefused } from "./event-identities.ts";
+import type { ShardEntity } from "./shard-entity-cache.ts";
 import { applyMigrations, type ObjectMigration } from "./migrations.ts";
 
-/**
- * Identities of events, and of facts that are merged into tiles, are kept this long: longer than the 14 days a queue may hold a
- * message plus the 14 days in which dead letters may be replayed. An older event that is not known is refused.
- */
-export const IDENTITY_TTL_MS = 35 * 86_400_000;
 /** Rows removed or looked at in one sweep, so that an alarm stays within tens of milliseconds. */
 export const SWEEP_ROWS = 1_000;
+/** Versions reserved by one write of the counter. Those left when an object restarts are never used. */
+const RESERVED_VERSIONS = 1_000;
+/**
+ * An object that takes over entities starts this far above their versions: while the old layout goes on, the object they come from uses
+ * more, and none of these may stand for another state here.
+ */
+const VERSION_GAP = 2 ** 32;
 
 export const ENTITY_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
   {
@@ -37,18 +41,16 @@ export const ENTITY_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
       INSERT INTO counters (name, value) VALUES ('version', 0), ('sweep', 0);
     `,
   },
+  {
+    // Facts applied after the row was written, so that an attempt costs small rows and not whole states.
+    id: "tails",
+    sql: `
+      CREATE TABLE tails (
+        entity INTEGER NOT NULL, version INTEGER NOT NULL, facts BLOB NOT NULL, PRIMARY KEY (entity, version)
+      ) WITHOUT ROWID;
+    `,
+  },
 ];
-
-/** An event that asks to be counted once. */
-export interface EventClaim {
-  /** Identity of (source, id). */
-  readonly identity: string;
-  /** Hash of the content. */
-  readonly content: string;
-  /** The event is older than identities are kept: it counts only if it is known. */
-  readonly old: boolean;
-}
-export type ClaimOutcome = "new" | "known" | "conflict" | "too-old";
 
 /** Versions of the batch's entities, in its order. 0: there was no state. */
 export interface AppliedFacts {
@@ -65,13 +67,6 @@ export interface EntityStates {
   readonly states: (Uint8Array | null)[];
 }
 
-/** Parameters that one statement may bind. */
-const MAX_BOUND = 100;
-
-export function isRefused(outcome: ClaimOutcome | undefined): boolean {
-  return outcome === "conflict" || outcome === "too-old";
-}
-
 export type AttemptAnswer = EntityStates & AppliedFacts;
 
 /**
@@ -82,21 +77,26 @@ export type AttemptAnswer = EntityStates & AppliedFacts;
 export class EntityShardCore {
   readonly #storage: DurableObjectStorage;
   readonly #catalog: Catalog;
-  readonly #cache: ShardEntityCache;
+  readonly #rows: EntityRows;
+  readonly #events: EventIdentities;
+  readonly #coarsened: CoarsenedIdentities;
   #version: number;
-  #lastId: number;
+  /** Highest version that may be used before the counter is written again. */
+  #reserved: number;
 
   constructor(storage: DurableObjectStorage, catalog: Catalog) {
     this.#storage = storage;
     this.#catalog = catalog;
-    this.#cache = new ShardEntityCache();
     applyMigrations(storage, ENTITY_SHARD_MIGRATIONS);
+    this.#rows = new EntityRows(storage.sql, catalog);
+    this.#events = new EventIdentities(storage.sql);
+    this.#coarsened = new CoarsenedIdentities(storage.sql);
     this.#version = this.#counter("version");
-    this.#lastId = this.#highestId();
+    this.#reserved = this.#version;
   }
 
   claim(claims: readonly EventClaim[], now: number): ClaimOutcome[] {
-    return this.#transaction(() => claims.map((claim) => this.#claimOne(claim, now)));
+    return this.#transaction(() => this.#events.claim(claims, now));
   }
 
   /** `claim` and `apply` in one, where one object holds both: facts of events that are refused are dropped. */
@@ -107,27 +107,17 @@ export class EntityShardCore {
   ): { claims: ClaimOutcome[]; applied: AppliedFacts } {
     const facts = readFactBatch(batch, this.#catalog);
     return this.#transaction(() => {
-      const claimed = claims.map((claim) => this.#claimOne(claim, now));
+      const claimed = this.#events.claim(claims, now);
       return { claims: claimed, applied: this.#applyBatch(batch, facts, (owner) => !isRefused(claimed[owner])) };
     });
   }
 
   settle(identities: readonly string[]): void {
-    this.#transaction(() => {
-      for (let from = 0; from < identities.length; from += MAX_BOUND) {
-        const part = identities.slice(from, from + MAX_BOUND);
-        const list = part.map(() => "?").join(",");
-        this.#storage.sql.exec(`UPDATE events SET settled = 1 WHERE settled = 0 AND identity IN (${list})`, ...part);
-      }
-    });
+    this.#transaction(() => this.#events.settle(identities));
   }
 
   settled(identities: readonly string[]): boolean[] {
-    return identities.map(
-      (identity) =>
-        this.#storage.sql.exec("SELECT 1 FROM events WHERE identity = ? AND settled = 1", identity).toArray().length >
-        0,
-    );
+    return this.#events.settled(identities);
   }
 
   /** Applies facts, each once by the identity of the fact. */
@@ -140,7 +130,7 @@ export class EntityShardCore {
   read(names: readonly string[], known: readonly number[]): EntityStates {
     const states: EntityStates = { versions: [], ingestedAt: [], states: [] };
     for (const [index, name] of names.entries()) {
-      const entity = this.#entity(name);
+      const entity = this.#rows.get(name);
       states.versions.push(entity.version);
       states.ingestedAt.push(entity.ingestedAt);
       const isKnown = entity.version === 0 || entity.version === known[index];
@@ -155,42 +145,28 @@ export class EntityShardCore {
   }
 
   exportPage(cursor: TransferCursor): TransferPage {
-    return exportPage(this.#storage.sql, cursor);
+    return exportPage(this.#storage.sql, this.#catalog, cursor);
   }
 
   importPage(page: Pick<TransferPage, "entities" | "events">): void {
     this.#transaction(() => {
-      const highest = importPage(this.#storage.sql, this.#catalog, page, () => ++this.#version);
-      this.#version = Math.max(this.#version, highest);
-      this.#setCounter("version", this.#version);
+      const highest = page.entities.reduce((version, entity) => Math.max(version, entity.version), 0);
+      if (this.#version < highest + VERSION_GAP / 2) this.#setVersion(highest + VERSION_GAP);
+      importPage(this.#storage.sql, this.#catalog, page, () => this.#nextVersion());
     });
-    this.#forget();
+    this.#rows.forget();
   }
 
   dropElsewhere(place: { readonly index: number; readonly objects: number }): number {
     const dropped = this.#transaction(() => dropElsewhere(this.#storage.sql, place));
-    this.#forget();
+    this.#rows.forget();
     return dropped;
-  }
-
-  /** After rows were changed behind the memory's back. */
-  #forget(): void {
-    this.#cache.clear();
-    this.#lastId = this.#highestId();
-  }
-
-  #highestId(): number {
-    return this.#storage.sql.exec<{ id: number | null }>("SELECT MAX(id) AS id FROM entities").one().id ?? 0;
   }
 
   /** Removes a bounded number of expired identities and entities. Returns whether there may be more to do at once. */
   sweep(now: number): boolean {
     return this.#transaction(() => {
-      const events = this.#storage.sql.exec(
-        "DELETE FROM events WHERE identity IN (SELECT identity FROM events WHERE at < ? LIMIT ?)",
-        now - IDENTITY_TTL_MS,
-        SWEEP_ROWS,
-      ).rowsWritten;
+      const events = this.#events.sweep(now, SWEEP_ROWS);
       return this.#sweepEntities(now) || events >= SWEEP_ROWS;
     });
   }
@@ -205,158 +181,54 @@ export class EntityShardCore {
       )
       .toArray();
     for (const { id, name } of rows) {
-      const entity = this.#entity(name);
+      const entity = this.#rows.get(name);
       const { changed, empty } = expireEntity(entity.state, this.#catalog.layouts(entityTypeOf(name)), now);
       this.#storage.sql.exec("DELETE FROM coarsened WHERE entity = ? AND at < ?", id, now - IDENTITY_TTL_MS);
-      if (empty) {
-        this.#storage.sql.exec("DELETE FROM entities WHERE id = ?", id);
-        this.#storage.sql.exec("DELETE FROM coarsened WHERE entity = ?", id);
-        this.#cache.delete(name);
-      } else if (changed) {
-        // What was dropped is behind every window, so the version stays and copies of it remain valid.
-        this.#write(name, entity);
-      }
+      if (empty && entity.foreignTail.length === 0) this.#rows.remove(entity);
+      // What was dropped is behind every window, so the version stays and copies of it remain valid.
+      else if (changed) this.#rows.write(entity);
     }
     const reachedEnd = rows.length < SWEEP_ROWS;
     this.#setCounter("sweep", reachedEnd ? 0 : (rows.at(-1)?.id ?? 0));
     return !reachedEnd;
   }
 
-  #claimOne({ identity, content, old }: EventClaim, now: number): ClaimOutcome {
-    const { sql } = this.#storage;
-    if (!old) {
-      const inserted = sql.exec(
-        "INSERT INTO events (identity, content, at, settled) VALUES (?, ?, ?, 0) ON CONFLICT (identity) DO NOTHING",
-        identity,
-        content,
-        now,
-      );
-      if (inserted.rowsWritten > 0) return "new";
-    }
-    const known = sql.exec<{ content: string }>("SELECT content FROM events WHERE identity = ?", identity).toArray()[0];
-    if (!known) return "too-old";
-    return known.content === content ? "known" : "conflict";
-  }
-
   #applyBatch(batch: FactBatch, facts: readonly BatchedFact[], isWanted: (owner: number) => boolean): AppliedFacts {
-    const entities = batch.entities.map((name) => this.#entity(name));
+    const entities = batch.entities.map((name) => this.#rows.get(name));
     const before = entities.map((entity) => entity.version);
-    const outcomes = this.#applyFacts(entities, facts, isWanted);
-    return { outcomes, before, after: entities.map((entity) => entity.version) };
-  }
-
-  #applyFacts(
-    entities: readonly ShardEntity[],
-    facts: readonly BatchedFact[],
-    isWanted: (owner: number) => boolean,
-  ): FactOutcome[] {
-    const version = this.#version + 1;
-    const changed = new Set<number>();
+    const applied = new Map<ShardEntity, TailFact[]>();
     const outcomes = facts.map(({ entity: index, group, fact, ingestedAt, owner }): FactOutcome => {
       if (!isWanted(owner)) return "dropped";
       const entity = entities[index] as ShardEntity;
       const now = Math.max(entity.ingestedAt, ingestedAt);
-      const outcome = addEntityFact(entity.state, group, fact, now, {
-        has: (identity) => this.#isCoarsened(entity.id, group.id, identity),
-        add: (identity) => this.#keepCoarsened(entity.id, group.id, identity, ingestedAt),
-      });
-      if (outcome === "applied") {
-        changed.add(index);
-        entity.ingestedAt = now;
-      }
+      const coarsened = this.#coarsened.of(entity.id, group.id, ingestedAt);
+      const outcome = addEntityFact(entity.state, group, fact, now, coarsened);
+      if (outcome !== "applied") return outcome;
+      entity.ingestedAt = now;
+      const known = applied.get(entity);
+      if (known) known.push({ group, fact, ingestedAt });
+      else applied.set(entity, [{ group, fact, ingestedAt }]);
       return outcome;
     });
-    if (changed.size === 0) return outcomes;
+    if (applied.size > 0) {
+      const version = this.#nextVersion();
+      for (const entity of applied.keys()) entity.version = version;
+      this.#rows.store([...applied].map(([entity, tail]) => ({ entity, facts: tail })));
+      this.#coarsened.flush();
+    }
+    return { outcomes, before, after: entities.map((entity) => entity.version) };
+  }
+
+  #nextVersion(): number {
+    if (this.#version >= this.#reserved) this.#setVersion(this.#version);
+    return ++this.#version;
+  }
+
+  /** From here on versions are above `version`, in this life of the object and in every later one. */
+  #setVersion(version: number): void {
     this.#version = version;
-    this.#setCounter("version", version);
-    return this.#writeAll(entities, changed, version, outcomes);
-  }
-
-  #writeAll(
-    entities: readonly ShardEntity[],
-    changed: ReadonlySet<number>,
-    version: number,
-    outcomes: FactOutcome[],
-  ): FactOutcome[] {
-    for (const index of changed) {
-      const entity = entities[index] as ShardEntity;
-      entity.version = version;
-      this.#write(entity.name, entity);
-    }
-    return outcomes;
-  }
-
-  #write(name: string, entity: ShardEntity): void {
-    const state = encodeEntity(entity.state, this.#catalog.layouts(entityTypeOf(name)));
-    if (entity.stored) {
-      this.#storage.sql.exec(
-        "UPDATE entities SET version = ?, ingested_at = ?, state = ? WHERE id = ?",
-        entity.version,
-        entity.ingestedAt,
-        state,
-        entity.id,
-      );
-    } else {
-      this.#storage.sql.exec(
-        "INSERT INTO entities (id, name, virtual_shard, version, ingested_at, state) VALUES (?, ?, ?, ?, ?, ?)",
-        entity.id,
-        name,
-        virtualShardOf(name),
-        entity.version,
-        entity.ingestedAt,
-        state,
-      );
-      entity.stored = true;
-    }
-    this.#cache.set(name, entity);
-  }
-
-  /** From memory or storage; a new one, not stored yet, where there is neither. */
-  #entity(name: string): ShardEntity {
-    const cached = this.#cache.get(name);
-    if (cached) return cached;
-    const layouts = this.#catalog.layouts(entityTypeOf(name));
-    const row = this.#storage.sql
-      .exec<{ id: number; version: number; ingested_at: number; state: ArrayBuffer }>(
-        "SELECT id, version, ingested_at, state FROM entities WHERE name = ?",
-        name,
-      )
-      .toArray()[0];
-    if (!row) {
-      return {
-        name,
-        id: ++this.#lastId,
-        version: 0,
-        ingestedAt: 0,
-        stored: false,
-        state: { groups: layouts.map(() => null), foreign: [] },
-      };
-    }
-    const entity: ShardEntity = {
-      name,
-      id: row.id,
-      version: row.version,
-      ingestedAt: row.ingested_at,
-      stored: true,
-      state: decodeEntity(new Uint8Array(row.state), layouts),
-    };
-    this.#cache.set(name, entity);
-    return entity;
-  }
-
-  #isCoarsened(entity: number, group: number, identity: number): boolean {
-    const sql = "SELECT 1 FROM coarsened WHERE entity = ? AND feature_group = ? AND identity = ?";
-    return this.#storage.sql.exec(sql, entity, group, identity).toArray().length > 0;
-  }
-
-  #keepCoarsened(entity: number, group: number, identity: number, at: number): void {
-    this.#storage.sql.exec(
-      "INSERT OR IGNORE INTO coarsened (entity, feature_group, identity, at) VALUES (?, ?, ?, ?)",
-      entity,
-      group,
-      identity,
-      at,
-    );
+    this.#reserved = version + RESERVED_VERSIONS;
+    this.#setCounter("version", this.#reserved);
   }
 
   #counter(name: "version" | "sweep"): number {
@@ -372,8 +244,10 @@ export class EntityShardCore {
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
-      this.#cache.clear();
-      this.#version = this.#counter("version");
+      this.#rows.forget();
+      this.#coarsened.forget();
+      this.#version = Math.max(this.#version, this.#counter("version"));
+      this.#reserved = this.#version;
       throw error;
     }
   }

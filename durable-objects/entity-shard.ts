@@ -2,14 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 import { FEATURE_CATALOG } from "../models/catalog/feature-catalog.ts";
 import type { FactBatch } from "../models/features/fact-batch.ts";
 import { objectOf } from "../models/sharding/virtual-shards.ts";
-import {
-  type AppliedFacts,
-  type AttemptAnswer,
-  type ClaimOutcome,
-  type EntityStates,
-  EntityShardCore,
-  type EventClaim,
-} from "./entity-shard.core.ts";
+import { type AppliedFacts, type AttemptAnswer, type EntityStates, EntityShardCore } from "./entity-shard.core.ts";
+import type { ClaimOutcome, EventClaim } from "./event-identities.ts";
 import type { TransferCursor, TransferPage } from "./entity-transfer.ts";
 
 /** Time between sweeps while there is more to remove, and when there is not. */

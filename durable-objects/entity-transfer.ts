@@ -2,6 +2,7 @@ import type { Catalog } from "../models/features/catalog.ts";
 import { decodeEntity, encodeEntity } from "../models/features/entity-state.ts";
 import { entityTypeOf } from "../models/features/fact-batch.ts";
 import { mergeEntities } from "../models/features/merge-states.ts";
+import { type EntityRow, readEntity, removeEntity } from "./entity-rows.ts";
 import { objectOf, virtualShardOf } from "../models/sharding/virtual-shards.ts";
 
 /** Rows per page of a transfer: an answer of large states stays below a megabyte or two. */
@@ -36,16 +37,8 @@ export interface TransferCursor {
   readonly event: string;
 }
 
-interface EntityRow extends Record<string, SqlStorageValue> {
-  id: number;
-  name: string;
-  version: number;
-  ingested_at: number;
-  state: ArrayBuffer;
-}
-
 /** The next page of rows; the caller sends each to the object that it hashes to. */
-export function exportPage(sql: SqlStorage, cursor: TransferCursor): TransferPage {
+export function exportPage(sql: SqlStorage, catalog: Catalog, cursor: TransferCursor): TransferPage {
   const rows = sql
     .exec<EntityRow>(
       "SELECT id, name, version, ingested_at, state FROM entities WHERE id > ? ORDER BY id LIMIT ?",
@@ -63,10 +56,7 @@ export function exportPage(sql: SqlStorage, cursor: TransferCursor): TransferPag
   const isLast = rows.length < TRANSFER_ROWS && events.length < TRANSFER_ROWS;
   return {
     entities: rows.map((row) => ({
-      name: row.name,
-      version: row.version,
-      ingestedAt: row.ingested_at,
-      state: new Uint8Array(row.state),
+      ...wholeEntity(sql, catalog, row),
       coarsened: sql
         .exec<{ feature_group: number; identity: number; at: number }>(
           "SELECT feature_group, identity, at FROM coarsened WHERE entity = ?",
@@ -82,21 +72,27 @@ export function exportPage(sql: SqlStorage, cursor: TransferCursor): TransferPag
   };
 }
 
+/** Row and tail as one state. */
+function wholeEntity(sql: SqlStorage, catalog: Catalog, row: EntityRow): Omit<TransferredEntity, "coarsened"> {
+  const entity = readEntity(sql, catalog, row);
+  const { name, version, ingestedAt, foreignTail } = entity;
+  if (foreignTail.length > 0)
+    throw new Error(`${name} has facts of feature groups that this build does not know; move it with the newest build`);
+  const state = encodeEntity(entity.state, catalog.layouts(entityTypeOf(name)));
+  return { name, version, ingestedAt, state };
+}
+
 /**
  * Takes rows from another object. Repeatable: facts that both know count once, so a copy may be taken before and again after the
- * objects' number changes. Returns the highest version seen, which the receiver's own must not fall behind.
+ * objects' number changes. What is merged gets a version of the receiver's own.
  */
 export function importPage(
   sql: SqlStorage,
   catalog: Catalog,
   page: Pick<TransferPage, "entities" | "events">,
   nextVersion: () => number,
-): number {
-  let highest = 0;
-  for (const entity of page.entities) {
-    highest = Math.max(highest, entity.version);
-    importEntity(sql, catalog, entity, nextVersion);
-  }
+): void {
+  for (const entity of page.entities) importEntity(sql, catalog, entity, nextVersion);
   for (const { identity, content, at, settled } of page.events) {
     sql.exec(
       `INSERT INTO events (identity, content, at, settled) VALUES (?, ?, ?, ?)
@@ -107,7 +103,6 @@ export function importPage(
       settled,
     );
   }
-  return highest;
 }
 
 function importEntity(sql: SqlStorage, catalog: Catalog, entity: TransferredEntity, nextVersion: () => number): void {
@@ -118,10 +113,11 @@ function importEntity(sql: SqlStorage, catalog: Catalog, entity: TransferredEnti
     .toArray()[0];
   let { state, version, ingestedAt } = entity;
   if (known) {
-    const own = decodeEntity(new Uint8Array(known.state), layouts);
-    state = encodeEntity(mergeEntities(own, decodeEntity(entity.state, layouts), layouts, "copies"), layouts);
+    const own = readEntity(sql, catalog, known);
+    state = encodeEntity(mergeEntities(own.state, decodeEntity(entity.state, layouts), layouts, "copies"), layouts);
     version = nextVersion();
-    ingestedAt = Math.max(known.ingested_at, ingestedAt);
+    ingestedAt = Math.max(own.ingestedAt, ingestedAt);
+    sql.exec("DELETE FROM tails WHERE entity = ?", known.id);
   }
   sql.exec(
     `INSERT INTO entities (name, virtual_shard, version, ingested_at, state) VALUES (?, ?, ?, ?, ?)
@@ -150,8 +146,7 @@ export function dropElsewhere(sql: SqlStorage, place: { readonly index: number; 
   const isElsewhere = (key: string): boolean => objectOf(key, place.objects) !== place.index;
   for (const { id, name } of sql.exec<{ id: number; name: string }>("SELECT id, name FROM entities").toArray()) {
     if (!isElsewhere(name)) continue;
-    sql.exec("DELETE FROM coarsened WHERE entity = ?", id);
-    sql.exec("DELETE FROM entities WHERE id = ?", id);
+    removeEntity(sql, id);
     dropped++;
   }
   for (const { identity } of sql.exec<{ identity: string }>("SELECT identity FROM events").toArray()) {

@@ -11,6 +11,10 @@ export interface ShardEntity {
   ingestedAt: number;
   stored: boolean;
   readonly state: EntityState;
+  /** Facts stored behind the row, in the tail. */
+  tail: number;
+  /** Of these, those of groups that this build does not know, encoded. */
+  readonly foreignTail: Uint8Array[];
 }
 
 /** Least recently used first. Everything in it equals what is stored, so anything may be dropped at any time. */

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, CorruptBytesError } from "./bytes.ts";
 import type { Catalog, CompiledGroup, EntityFact } from "./catalog.ts";
 import type { EntityKey, EntityType } from "./feature-store.ts";
-import type { Fact } from "./group-state.ts";
+import type { Fact, GroupLayout } from "./group-state.ts";
 
 /** How an entity is named inside an object and a cache: `type:id`. */
 export function entityName({ type, id }: EntityKey): string {
@@ -42,12 +42,7 @@ export class FactBatchWriter {
     out.varint(index);
     out.varint(owner);
     out.uint32(group.id);
-    out.number(ingestedAt);
-    out.number(fact.time);
-    out.uint48(fact.identity);
-    out.byte(fact.retraction ? 1 : 0);
-    if (fact.retraction) out.number(fact.retractedAt);
-    else for (let i = 0; i < group.columnNames.length; i++) out.number(fact.columns[i] ?? Number.NaN);
+    writeFact(out, group, fact, ingestedAt);
     this.count++;
   }
 
@@ -76,14 +71,28 @@ export function readFactBatch(batch: FactBatch, catalog: Catalog): BatchedFact[]
     const group = catalog.groupById(id);
     if (!group || entity >= batch.entities.length)
       throw new CorruptBytesError(`feature group ${id} is unknown to this build; the batch is to be tried again`);
-    const ingestedAt = reader.number();
-    const time = reader.number();
-    const identity = reader.uint48();
-    const retraction = reader.byte() === 1;
-    const retractedAt = retraction ? reader.number() : Number.POSITIVE_INFINITY;
-    const columns = new Float64Array(retraction ? 0 : group.columnNames.length);
-    for (let i = 0; i < columns.length; i++) columns[i] = reader.number();
-    facts.push({ entity, group, ingestedAt, owner, fact: { time, identity, columns, retraction, retractedAt } });
+    facts.push({ entity, group, owner, ...readFact(reader, group) });
   }
   return facts;
+}
+
+/** One fact without the names of its group and entity. */
+export function writeFact(out: ByteWriter, group: GroupLayout, fact: Fact, ingestedAt: number): void {
+  out.number(ingestedAt);
+  out.number(fact.time);
+  out.uint48(fact.identity);
+  out.byte(fact.retraction ? 1 : 0);
+  if (fact.retraction) out.number(fact.retractedAt);
+  else for (let i = 0; i < group.columnNames.length; i++) out.number(fact.columns[i] ?? Number.NaN);
+}
+
+export function readFact(reader: ByteReader, group: GroupLayout): { fact: Fact; ingestedAt: number } {
+  const ingestedAt = reader.number();
+  const time = reader.number();
+  const identity = reader.uint48();
+  const retraction = reader.byte() === 1;
+  const retractedAt = retraction ? reader.number() : Number.POSITIVE_INFINITY;
+  const columns = new Float64Array(retraction ? 0 : group.columnNames.length);
+  for (let i = 0; i < columns.length; i++) columns[i] = reader.number();
+  return { fact: { time, identity, columns, retraction, retractedAt }, ingestedAt };
 }

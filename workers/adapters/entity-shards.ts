@@ -1,10 +1,5 @@
-import type {
-  AppliedFacts,
-  AttemptAnswer,
-  ClaimOutcome,
-  EntityStates,
-  EventClaim,
-} from "../../durable-objects/entity-shard.core.ts";
+import type { AppliedFacts, AttemptAnswer, EntityStates } from "../../durable-objects/entity-shard.core.ts";
+import type { ClaimOutcome, EventClaim } from "../../durable-objects/event-identities.ts";
 import { type EntityShard, entityShardName } from "../../durable-objects/entity-shard.ts";
 import type { FactBatch } from "../../models/features/fact-batch.ts";
 

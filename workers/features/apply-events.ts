@@ -1,5 +1,4 @@
-import type { ClaimOutcome, EventClaim } from "../../durable-objects/entity-shard.core.ts";
-import { isRefused } from "../../durable-objects/entity-shard.core.ts";
+import { type ClaimOutcome, type EventClaim, isRefused } from "../../durable-objects/event-identities.ts";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
 import type { Catalog, EntityFact } from "../../models/features/catalog.ts";

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { EntityShardCore, IDENTITY_TTL_MS } from "../../../durable-objects/entity-shard.core.ts";
-
+import { EntityShardCore } from "../../../durable-objects/entity-shard.core.ts";
+import { IDENTITY_TTL_MS } from "../../../durable-objects/event-identities.ts";
 import { FEATURE_CATALOG } from "../../../models/catalog/feature-catalog.ts";
 import { copyAll, dropMoved } from "../../../workers/jobs/reshard-entities.ts";
 import { anOrder, aPlacedOrder, at } from "../../support/events.ts";
