@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ModelName, ModelVersion, Probability, Sha256 } from "./primitives.ts";
+import { ModelName, ModelVersion, Probability, Sha256, SnakeName } from "./primitives.ts";
 
 /** Largest artefact file, in bytes: an isolate has 128 MB, and two sessions live side by side during a swap. */
 export const MAX_MODEL_FILE_BYTES = 32 * 1024 * 1024;
@@ -69,6 +69,24 @@ export const Lineage = z
   })
   .meta({ id: "Lineage" });
 
+/** Columns of a ranking vector at most: what the log keeps of every item shown. */
+const MAX_RANKING_FEATURES = 64;
+
+/** What the manifest of a recommender adds (kind `retrieval`): its golden rows are histories of item indices, see models/recommend/golden.ts. */
+export const RecommenderFacts = z
+  .strictObject({
+    format: z.literal(1).meta({ description: "Of the files `items.bin` and `retrieval.bin`" }),
+    items: z.int().min(1),
+    catalogue: Sha256.meta({ description: "Names the catalogue that item indices count in" }),
+    sources: z.array(z.string().max(64)).max(64),
+    ranker: z
+      .strictObject({ features: z.array(SnakeName).max(MAX_RANKING_FEATURES), golden: GoldenVectors })
+      .nullable()
+      .meta({ description: "The second stage, `ranker.onnx`; its golden rows are ranking vectors" }),
+  })
+  .meta({ id: "RecommenderFacts" });
+export type RecommenderFacts = z.infer<typeof RecommenderFacts>;
+
 const content = {
   v: z.literal(1),
   name: ModelName,
@@ -88,6 +106,7 @@ const content = {
   lineage: Lineage,
   files: z.array(ModelFile).min(1).max(MAX_MODEL_FILES),
   golden: GoldenVectors,
+  recommender: RecommenderFacts.optional(),
 };
 
 /** What the version hashes: everything about the artefact, no clock, no signature. */

@@ -6,6 +6,7 @@
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`.
+ *    For recommenders: the manifest's optional `recommender`.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -13,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "5ae1ef4ba87bf21e47aca513f90951deb7a3dab67b6d8d5e8c57f47a37a48c40";
+export const CONTRACT_HASH = "80aa6144de08d7e662a0155b1b86e01eaefc15fc959f6ae4687a60076e3d6f64";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decodeServed, encodeServed, ServedFileError } from "../../../../models/recommend/served-file.ts";
+import { ServedFileError } from "../../../../models/recommend/array-file.ts";
+import { decodeServed, encodeServed } from "../../../../models/recommend/served-file.ts";
 import type { ServedBlend, ServedPart } from "../../../../models/recommend/served-recommender.ts";
 
 const profile = { stepDecay: 0.9, halfLifeSeconds: Infinity };

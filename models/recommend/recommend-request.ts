@@ -1,0 +1,67 @@
+import type { Placement } from "./ranking-features.ts";
+import type { VisitorFact } from "./visitor-history.ts";
+
+/** One question to the recommender. Ids may be unknown to it: that is the normal case. */
+export interface RecommendRequest {
+  readonly placement: Placement;
+  /** What is known of the visitor, oldest first; empty without consent. */
+  readonly facts: readonly VisitorFact[];
+  readonly productId: string | null;
+  readonly basket: readonly string[];
+  /** Met in this session, newest last; may repeat facts. */
+  readonly recent: readonly string[];
+  /** Never shown, whatever else is relaxed. */
+  readonly exclude: readonly string[];
+  /** Names; empty: any. */
+  readonly categories: readonly string[];
+  /** Minor units; null: open. A product of unknown price passes no band. */
+  readonly priceFrom: number | null;
+  readonly priceTo: number | null;
+  readonly limit: number;
+  /** Epoch milliseconds. */
+  readonly now: number;
+}
+
+export const ANYONE: Omit<RecommendRequest, "now" | "limit"> = {
+  placement: "home",
+  facts: [],
+  productId: null,
+  basket: [],
+  recent: [],
+  exclude: [],
+  categories: [],
+  priceFrom: null,
+  priceTo: null,
+};
+
+/** What found an item. */
+export type RecommendSource =
+  | "embeddings"
+  | "neighbours"
+  | "sessions"
+  | "repeat"
+  | "scores"
+  | "similar"
+  | "together"
+  | "content"
+  | "popular"
+  | "trending"
+  | "new"
+  | "catalogue";
+
+/** What an answer lacks. `filters-relaxed`: no product passed all filters. */
+export type RecommendFlag = "filters-relaxed" | "nothing-eligible" | "catalogue-empty";
+
+export interface RecommendedProduct {
+  readonly productId: string;
+  readonly score: number;
+  readonly source: RecommendSource;
+  readonly reason: string;
+}
+
+export interface Recommended {
+  readonly items: readonly RecommendedProduct[];
+  /** What the ranking saw of each item: `items.length × RANKING_WIDTH`, the position constant. */
+  readonly vectors: Float32Array;
+  readonly flags: readonly RecommendFlag[];
+}

@@ -1,0 +1,274 @@
+import type { NeighbourLists, RecommenderBundle } from "./bundle.ts";
+import { CandidateSet, type Column } from "./candidates.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { diversify, likeness, type Scored } from "./diversify.ts";
+import { Eligibility, STRICTNESS } from "./eligibility.ts";
+import { RANKING_WIDTH, type Placement, rankingVectors } from "./ranking-features.ts";
+import { explainSource, type SourceContext } from "./reasons.ts";
+import type { Recommended, RecommendedProduct, RecommendFlag, RecommendRequest } from "./recommend-request.ts";
+import { Retrieval } from "./retrieval.ts";
+import { type IndexedHistory, indexHistory } from "./visitor-history.ts";
+
+/** The second stage: rows of ranking vectors in, one score per row out. */
+export type Ranker = (vectors: Float32Array, rows: number) => Float32Array;
+
+/** Candidates that sources other than the retrieval may add on top of the policy's number. */
+const EXTRA_CANDIDATES = 200;
+/** Of each list, and of one shelf: enough to fill a page after filters. */
+const FROM_LIST = 100;
+/** Products met of late whose neighbours are looked at, with their weights; the product in view counts fully. */
+const ANCHOR_WEIGHTS = [1, 0.7, 0.5];
+
+/** Placements whose order is the retrieval's own where it has evidence; the weights order what it knows nothing of. */
+const RETRIEVAL_FIRST: readonly Placement[] = ["home", "category"];
+/** How much a source counts where no ranker decides, by placement. */
+const WEIGHTS: Readonly<Record<Placement, Partial<Record<Column, number>>>> = {
+  home: { similar: 0.01, content: 0.004, popular: 0.002, trending: 0.001, fresh: 0.0005 },
+  product: { similar: 1, together: 0.4, content: 0.3, retrieval: 0.2, popular: 0.002, trending: 0.001 },
+  basket: { together: 1, similar: 0.3, retrieval: 0.3, content: 0.05, popular: 0.002, trending: 0.001 },
+  category: { similar: 0.01, popular: 0.005, trending: 0.002, fresh: 0.001 },
+  content: { content: 1, similar: 0.1, retrieval: 0.05, popular: 0.002, trending: 0.001 },
+  trending: { trending: 1, retrieval: 0.02, popular: 0.002, fresh: 0.001 },
+};
+
+/**
+ * Both stages over one bundle and one catalogue: sources, merge, filters, ranking, diversity. Synchronous; its working arrays are reused, so that one
+ * request after the other runs through it. The answer is a function of bundle, catalogue and request.
+ */
+export class Recommender {
+  readonly #bundle: RecommenderBundle;
+  readonly #catalogue: Catalogue;
+  readonly #ranker: Ranker | null;
+  readonly #retrieval: Retrieval;
+  readonly #candidates: CandidateSet;
+  readonly #vectors: Float32Array;
+  readonly #similar: NeighbourLists | null;
+
+  constructor(bundle: RecommenderBundle, catalogue: Catalogue, ranker: Ranker | null) {
+    this.#bundle = bundle;
+    this.#catalogue = catalogue;
+    this.#ranker = ranker;
+    this.#retrieval = new Retrieval(bundle.retrieval);
+    this.#candidates = new CandidateSet(bundle.policy.candidates + EXTRA_CANDIDATES);
+    this.#vectors = new Float32Array(this.#candidates.capacity * RANKING_WIDTH);
+    this.#similar = bundle.similar ?? ownNeighbours(bundle);
+  }
+
+  /** Bytes of the working arrays; the bundle and the catalogue not counted. */
+  get bytes(): number {
+    return this.#retrieval.bytes + this.#vectors.byteLength + this.#candidates.capacity * 60;
+  }
+
+  recommend(request: RecommendRequest): Recommended {
+    const { policy } = this.#bundle;
+    if (this.#catalogue.size === 0) return { items: [], vectors: new Float32Array(0), flags: ["catalogue-empty"] };
+    const history = indexHistory(this.#catalogue, policy, request);
+    const eligibility = new Eligibility(this.#catalogue, policy, request, history);
+    this.#retrieval.score(history, request.now / 1_000);
+    const flags: RecommendFlag[] = [];
+    for (const strictness of STRICTNESS) {
+      eligibility.strictness = strictness;
+      const found = this.#attempt(request, history, eligibility);
+      if (found.items.length > 0 || request.limit === 0) return { ...found, flags };
+      if (flags.length === 0) flags.push("filters-relaxed");
+    }
+    return { items: [], vectors: new Float32Array(0), flags: ["nothing-eligible"] };
+  }
+
+  #attempt(
+    request: RecommendRequest,
+    history: IndexedHistory,
+    eligibility: Eligibility,
+  ): Pick<Recommended, "items" | "vectors"> {
+    const candidates = this.#candidates;
+    candidates.clear();
+    const anchors = this.#anchors(request, history);
+    const again = new Set(history.repeat.items);
+    const passes = (item: number): boolean => eligibility.passes(item, again.has(item));
+    this.#retrieval.select(this.#bundle.policy.candidates, passes, candidates);
+    this.#addNeighbours(request, anchors, passes);
+    this.#addContent(anchors, passes);
+    this.#addLists(passes, request.limit);
+    this.#fill(passes, request.limit);
+    this.#retrieval.describe(candidates);
+    rankingVectors(
+      {
+        catalogue: this.#catalogue,
+        table: this.#bundle.table,
+        history,
+        candidates,
+        placement: request.placement,
+        basketSize: request.basket.length,
+        now: request.now,
+      },
+      this.#vectors,
+    );
+    const blend = this.#blendScores(request.placement);
+    const scores = this.#ranker === null ? blend.scores : this.#rank();
+    const ranked = Array.from({ length: candidates.size }, (_, row): Scored => {
+      return { row, item: candidates.items[row] ?? 0, score: finite(scores[row]) };
+    }).sort(
+      (a, b) => b.score - a.score || finite(blend.scores[b.row]) - finite(blend.scores[a.row]) || a.item - b.item,
+    );
+    const picked = diversify(ranked, request.limit, {
+      catalogue: this.#catalogue,
+      policy: this.#bundle.policy,
+      isNew: (row) => candidates.score(row, "fresh") > 0,
+    });
+    return this.#answer(picked, { request, anchors, history, largest: blend.largest });
+  }
+
+  /** Products whose neighbours are asked, with weights: the product in view, or the newest ones met. */
+  #anchors({ productId, basket }: RecommendRequest, history: IndexedHistory): SourceContext["anchors"] {
+    const inView = productId === null ? -1 : this.#catalogue.indexOf(productId);
+    const anchors = inView >= 0 ? [{ item: inView, weight: 1 }] : [];
+    if (inView < 0) {
+      const met = [...new Set(history.taste.items.toReversed())].filter((item) => item >= 0);
+      for (const [at, weight] of ANCHOR_WEIGHTS.entries()) {
+        const item = met[at];
+        if (item !== undefined) anchors.push({ item, weight });
+      }
+    }
+    const basketItems = basket.map((id) => this.#catalogue.indexOf(id)).filter((item) => item >= 0);
+    return { similar: anchors, together: basketItems.length > 0 ? basketItems : inView >= 0 ? [inView] : [] };
+  }
+
+  #addNeighbours(
+    request: RecommendRequest,
+    anchors: SourceContext["anchors"],
+    passes: (item: number) => boolean,
+  ): void {
+    const basket = request.placement === "basket" ? anchors.together : [];
+    const similar = [...anchors.similar, ...basket.map((item) => ({ item, weight: 0.5 }))];
+    for (const { item, weight } of similar) this.#addList(this.#similar, { item, weight, column: "similar" }, passes);
+    for (const item of anchors.together) {
+      this.#addList(this.#bundle.together, { item, weight: 1, column: "together" }, passes);
+    }
+  }
+
+  #addList(
+    lists: NeighbourLists | null,
+    from: { readonly item: number; readonly weight: number; readonly column: Column },
+    passes: (item: number) => boolean,
+  ): void {
+    if (lists === null || from.item >= this.#catalogue.modelled) return;
+    const [start, end] = [lists.start[from.item] ?? 0, lists.start[from.item + 1] ?? 0];
+    let largest = 0;
+    for (let at = start; at < end; at++) largest = Math.max(largest, lists.weight[at] ?? 0);
+    for (let at = start; at < Math.min(end, start + FROM_LIST); at++) {
+      const target = lists.item[at] ?? 0;
+      const weight = lists.weight[at] ?? 0;
+      if (weight <= 0 || !passes(target)) continue;
+      const row = this.#candidates.add(target);
+      if (row >= 0) this.#candidates.raiseScore(row, from.column, (from.weight * weight) / largest);
+    }
+  }
+
+  /** Products of the same shelf, most alike first: also where nobody has met the product in view yet. */
+  #addContent(anchors: SourceContext["anchors"], passes: (item: number) => boolean): void {
+    const anchor = anchors.similar[0];
+    if (!anchor) return;
+    const shelf = this.#catalogue.shelf(this.#catalogue.narrowest(anchor.item));
+    let added = 0;
+    for (const item of shelf) {
+      if (added >= FROM_LIST) break;
+      if (item === anchor.item || !passes(item)) continue;
+      if (this.#candidates.add(item) >= 0) added++;
+    }
+    for (let row = 0; row < this.#candidates.size; row++) {
+      const score = likeness(this.#catalogue, anchor.item, this.#candidates.items[row] ?? 0);
+      if (score > 0) this.#candidates.setScore(row, "content", score);
+    }
+  }
+
+  #addLists(passes: (item: number) => boolean, limit: number): void {
+    const { popular, trending, fresh } = this.#bundle;
+    const live = this.#catalogue.liveRanking(FROM_LIST);
+    const added = Array.from({ length: this.#catalogue.added }, (_, at) => this.#catalogue.size - 1 - at);
+    this.#addListed(popular, "popular", passes, limit);
+    this.#addListed(live.length > 0 ? live : trending, "trending", passes, limit);
+    this.#addListed([...added, ...fresh], "fresh", passes, Math.min(limit, 20));
+  }
+
+  #addListed(
+    list: Int32Array | readonly number[],
+    column: Column,
+    passes: (item: number) => boolean,
+    most: number,
+  ): void {
+    let added = 0;
+    for (let place = 0; place < list.length && added < most; place++) {
+      const item = list[place] ?? 0;
+      const known = this.#candidates.rowOf(item);
+      if (known < 0 && !passes(item)) continue;
+      const row = known >= 0 ? known : this.#candidates.add(item);
+      if (row < 0) return;
+      if (known < 0) added++;
+      this.#candidates.setScore(row, column, 1 / (1 + place / 10));
+    }
+  }
+
+  /** A list is filled while the catalogue has anything that passes, most popular first. */
+  #fill(passes: (item: number) => boolean, limit: number): void {
+    for (let item = 0; item < this.#catalogue.size && this.#candidates.size < limit; item++) {
+      if (passes(item)) this.#candidates.add(item);
+    }
+  }
+
+  #rank(): Float32Array | readonly number[] {
+    const { size } = this.#candidates;
+    if (this.#ranker === null || size === 0) return [];
+    return this.#ranker(this.#vectors.subarray(0, size * RANKING_WIDTH), size);
+  }
+
+  /** The weighted sum of what the sources say, the retrieval brought to at most 1. */
+  #blendScores(placement: Placement): { scores: Float64Array; largest: number } {
+    const { size } = this.#candidates;
+    const retrieved = (row: number): number => this.#candidates.score(row, "retrieval");
+    let largest = 0;
+    for (let row = 0; row < size; row++) largest = Math.max(largest, retrieved(row));
+    const weights = Object.entries(WEIGHTS[placement]) as [Column, number][];
+    const first = RETRIEVAL_FIRST.includes(placement);
+    const scores = new Float64Array(size);
+    for (let row = 0; row < size; row++) {
+      const share = largest > 0 ? retrieved(row) / largest : 0;
+      let sum = first && share > 0 ? 1 + share : 0;
+      if (sum === 0) {
+        for (const [column, weight] of weights) {
+          sum += weight * (column === "retrieval" ? share : this.#candidates.score(row, column));
+        }
+      }
+      scores[row] = sum;
+    }
+    return { scores, largest };
+  }
+
+  #answer(
+    picked: readonly Scored[],
+    context: Omit<SourceContext, "candidates" | "catalogue" | "retrieval">,
+  ): Pick<Recommended, "items" | "vectors"> {
+    const vectors = new Float32Array(picked.length * RANKING_WIDTH);
+    const sources: SourceContext = {
+      ...context,
+      candidates: this.#candidates,
+      catalogue: this.#catalogue,
+      retrieval: this.#bundle.retrieval,
+    };
+    const items = picked.map(({ row, item, score }, position): RecommendedProduct => {
+      vectors.set(this.#vectors.subarray(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH), position * RANKING_WIDTH);
+      return { productId: this.#catalogue.idOf(item), score, ...explainSource(sources, row) };
+    });
+    return { items, vectors };
+  }
+}
+
+function finite(score: number | undefined): number {
+  return score !== undefined && Number.isFinite(score) ? score : 0;
+}
+
+/** The first neighbour part of the retrieval, where the bundle has no lists of its own. */
+function ownNeighbours({ retrieval }: RecommenderBundle): NeighbourLists | null {
+  const parts = retrieval.kind === "blend" ? retrieval.parts.map(({ part }) => part) : [retrieval];
+  const found = parts.find((part) => part.kind === "neighbours");
+  return found?.kind === "neighbours" ? { start: found.start, item: found.neighbour, weight: found.weight } : null;
+}
