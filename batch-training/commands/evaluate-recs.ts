@@ -75,7 +75,7 @@ export const evaluateRecs = strictCommand({
       validationCases: wholeNumber("validation-cases", args.validationCases, [1, 1_000_000]),
     };
     const k = wholeNumber("k", args.k, [1, MAX_K]);
-    const { models, blend } = chooseModels(args.model);
+    const { models, blend, twoStage } = chooseModels(args.model);
     const files: EvaluationFiles = {
       data: args.data,
       test: args.test ?? null,
@@ -89,6 +89,7 @@ export const evaluateRecs = strictCommand({
       ...prepared,
       models,
       blend,
+      twoStage,
       rank: { k, exclude: rules.exclude },
       context: { seed: rules.seed, threads: wholeNumber("threads", args.threads, [1, 256]) },
       neighbours: wholeNumber("neighbours", args.neighbours, [1, 10_000]),
@@ -125,16 +126,19 @@ function chooseFormat(value: string): InteractionFormat | "auto" {
   return known;
 }
 
-/** The blend is made of the models named beside it, or of all when it stands alone. */
-function chooseModels(list: string): { models: readonly Recommender[]; blend: boolean } {
+/** The blend and the second stage are made of the models named beside them, or of all when they stand alone. */
+function chooseModels(list: string): { models: readonly Recommender[]; blend: boolean; twoStage: boolean } {
   const names = list.split(",").map((name) => name.trim());
-  const known = [...RECOMMENDERS.map((model) => model.name), "blend", "all"];
+  const known = [...RECOMMENDERS.map((model) => model.name), "blend", "two-stage", "all"];
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new UserError(`unknown model "${unknown}"; there are ${known.join(", ")}`, 2);
-  if (names.includes("all")) return { models: RECOMMENDERS, blend: true };
-  const blend = names.includes("blend");
+  if (names.includes("all")) return { models: RECOMMENDERS, blend: true, twoStage: true };
   const models = RECOMMENDERS.filter((model) => names.includes(model.name));
-  return { models: models.length === 0 ? RECOMMENDERS : models, blend };
+  return {
+    models: models.length === 0 ? RECOMMENDERS : models,
+    blend: names.includes("blend"),
+    twoStage: names.includes("two-stage"),
+  };
 }
 
 function describePrepared({ log, cases, folds, readings }: Prepared): void {

@@ -4,7 +4,9 @@ import type { FitContext, Parameters, Recommender } from "../../train/recommende
 import { interactionMatrix, transpose } from "../../train/recommenders/sparse-matrix.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import type { Case } from "./cases.ts";
-import { blendScores, fitBlend, type LearnedBlend } from "./fit-blend.ts";
+import type { Combination } from "./combination.ts";
+import { blendScores, fitBlend } from "./fit-blend.ts";
+import { fitTwoStage, openTwoStage, type TwoStageFold } from "./fit-two-stage.ts";
 import { type ModelQuality, QualityTable } from "./quality-table.ts";
 import { type Found, searchSettings, type Validation } from "./search.ts";
 import { type RankOptions, topItems } from "./top-items.ts";
@@ -25,7 +27,9 @@ export interface Evaluation {
 
 export interface EvaluationPlan {
   readonly models: readonly Recommender[];
+  /** Which combinations of the models are made, too. */
   readonly blend: boolean;
+  readonly twoStage: boolean;
   readonly log: TrainingLog;
   readonly cases: readonly Case[];
   readonly folds: readonly Validation[];
@@ -51,95 +55,136 @@ export async function evaluateRecommenders(plan: EvaluationPlan): Promise<Evalua
     );
     found.set(model.name, best);
   }
-  const blend = plan.blend ? learnBlend(plan, [...found.values()]) : null;
+  const best = [...found.values()];
+  const combinations: Combination[] = [];
+  if (plan.blend) combinations.push(learnBlend(plan, best));
+  if (plan.twoStage) combinations.push(await learnTwoStage(plan, best));
   // The memory of the validation models is free for the final fits.
   found.forEach((best, name) => found.set(name, { ...best, fitted: [] }));
-  return measure(plan, found, blend);
+  return measure(plan, found, combinations);
 }
 
-function learnBlend(plan: EvaluationPlan, found: readonly Found[]): LearnedBlend {
-  const started = plan.now();
-  const folds = plan.folds.map(({ log, cases }, fold) => ({
+function foldParts(plan: EvaluationPlan, found: readonly Found[]): TwoStageFold[] {
+  return plan.folds.map(({ log, cases }, fold) => ({
     parts: found.flatMap((best) => best.fitted[fold] ?? []),
     cases,
-    items: log.items,
+    log,
   }));
-  const learned = fitBlend(folds, plan.rank);
-  const parts = plan.models.map((model, part) => `${model.name} ${(learned.weights[part] ?? 0).toFixed(3)}`).join(", ");
-  plan.progress(
-    `blend: by ${learned.scale}, validation NDCG ${learned.value.toFixed(4)} in ${((plan.now() - started) / 1000).toFixed(1)} s: ${parts}`,
-  );
-  return learned;
 }
 
-interface Fitted {
+function learnBlend(plan: EvaluationPlan, found: readonly Found[]): Combination {
+  const started = plan.now();
+  const folds = foldParts(plan, found).map((fold) => ({ ...fold, items: fold.log.items }));
+  const learned = fitBlend(folds, plan.rank);
+  const fitSeconds = (plan.now() - started) / 1000;
+  const parts = plan.models.map((model, part) => `${model.name} ${(learned.weights[part] ?? 0).toFixed(3)}`).join(", ");
+  plan.progress(
+    `blend: by ${learned.scale}, validation NDCG ${learned.value.toFixed(4)} in ${fitSeconds.toFixed(1)} s: ${parts}`,
+  );
+  return {
+    name: "blend",
+    parameters: Object.fromEntries(plan.models.map((model, part) => [model.name, learned.weights[part] ?? 0])),
+    validation: learned.value,
+    uses: plan.models.flatMap((_, part) => ((learned.weights[part] ?? 0) > 0 ? [part] : [])),
+    bytes: 0,
+    fitSeconds,
+    score: (_question, scores, out) => blendScores(scores, learned, out),
+  };
+}
+
+async function learnTwoStage(plan: EvaluationPlan, found: readonly Found[]): Promise<Combination> {
+  const started = plan.now();
+  const names = plan.models.map((model) => model.name);
+  const learned = await fitTwoStage(foldParts(plan, found), names, { ...plan.rank, context: plan.context });
+  const fitSeconds = (plan.now() - started) / 1000;
+  plan.progress(`two-stage: validation NDCG ${learned.validation.toFixed(4)} in ${fitSeconds.toFixed(1)} s`);
+  return {
+    name: "two-stage",
+    parameters: {},
+    validation: learned.validation,
+    uses: names.map((_, part) => part),
+    bytes: learned.ranker.onnx.byteLength,
+    fitSeconds,
+    score: openTwoStage(learned.ranker, names, { ...plan.rank, log: plan.log }),
+  };
+}
+
+interface Fit {
   readonly scorer: Scorer;
   readonly bytes: number;
+  readonly seconds: number;
+}
+
+async function fitAll(plan: EvaluationPlan, found: ReadonlyMap<string, Found>): Promise<Fit[]> {
+  const fits: Fit[] = [];
+  for (const model of plan.models) {
+    const started = plan.now();
+    const full = await model.fit(plan.log, found.get(model.name)?.parameters ?? {}, plan.context);
+    const seconds = (plan.now() - started) / 1000;
+    const served = full.serve(plan.neighbours);
+    // The full model is let go where only its served form is measured.
+    fits.push({ scorer: plan.served ? openScorer(served) : full, bytes: servedBytes(served), seconds });
+  }
+  return fits;
 }
 
 async function measure(
   plan: EvaluationPlan,
   found: ReadonlyMap<string, Found>,
-  blend: LearnedBlend | null,
+  combinations: readonly Combination[],
 ): Promise<Evaluation[]> {
   const { log, cases, models, rank, now } = plan;
+  const fits = await fitAll(plan, found);
   const byItem = transpose(interactionMatrix(log));
-  const table = (): QualityTable => new QualityTable(cases, { log, byItem, k: rank.k });
-  const fits: { fitted: Fitted; seconds: number; table: QualityTable; micros: number }[] = [];
-  for (const model of models) {
-    const started = now();
-    const full = await model.fit(log, found.get(model.name)?.parameters ?? {}, plan.context);
-    const seconds = (now() - started) / 1000;
-    const served = full.serve(plan.neighbours);
-    // The full model is let go where only its served form is measured.
-    const scorer = plan.served ? openScorer(served) : full;
-    fits.push({ fitted: { scorer, bytes: servedBytes(served) }, seconds, table: table(), micros: 0 });
-  }
+  const measured = [...models, ...combinations].map(() => ({
+    table: new QualityTable(cases, { log, byItem, k: rank.k }),
+    millis: 0,
+  }));
   const scores = models.map(() => new Float32Array(log.items));
-  const blended = new Float32Array(log.items);
-  const blendTable = table();
-  let blendMillis = 0;
+  const combined = new Float32Array(log.items);
   for (const [index, question] of cases.entries()) {
-    for (const [part, fit] of fits.entries()) {
-      const own = scores[part] ?? blended;
+    const timed = (place: number, out: Float32Array, work: () => void): void => {
+      const own = measured[place];
       const started = now();
-      fit.fitted.scorer.score(question.history, question.at, own);
-      fit.micros += (now() - started) * 1000;
-      fit.table.add(index, topItems(own, question, rank));
-    }
-    if (blend === null) continue;
-    const started = now();
-    blendScores(scores, blend, blended);
-    blendMillis += now() - started;
-    blendTable.add(index, topItems(blended, question, rank));
-  }
-  const evaluations = models.map((model, part): Evaluation => {
-    const fit = fits[part];
-    const best = found.get(model.name);
-    if (fit === undefined || best === undefined) throw new Error(`${model.name} was not fitted`);
-    return {
-      name: model.name,
-      parameters: best.parameters,
-      quality: fit.table.finish(plan.context.seed),
-      validation: best.value,
-      trials: best.trials,
-      fitSeconds: fit.seconds,
-      scoreMicros: fit.micros / Math.max(1, cases.length),
-      bytes: fit.fitted.bytes,
+      work();
+      if (own === undefined) return;
+      own.millis += now() - started;
+      own.table.add(index, topItems(out, question, rank));
     };
+    for (const [part, { scorer }] of fits.entries()) {
+      const own = scores[part] ?? combined;
+      timed(part, own, () => scorer.score(question.history, question.at, own));
+    }
+    for (const [place, combination] of combinations.entries()) {
+      timed(models.length + place, combined, () => combination.score(question, scores, combined));
+    }
+  }
+  const micros = measured.map(({ millis }) => (millis * 1000) / Math.max(1, cases.length));
+  const total = (uses: readonly number[], of: (part: number) => number): number =>
+    uses.reduce((sum, part) => sum + of(part), 0);
+  const quality = measured.map(({ table }) => table.finish(plan.context.seed));
+  const rows = [
+    ...models.map(({ name }, part) => ({
+      name,
+      parameters: found.get(name)?.parameters ?? {},
+      validation: found.get(name)?.value ?? Number.NaN,
+      trials: found.get(name)?.trials ?? 0,
+      fitSeconds: fits[part]?.seconds ?? 0,
+      scoreMicros: micros[part] ?? 0,
+      bytes: fits[part]?.bytes ?? 0,
+    })),
+    ...combinations.map(({ name, parameters, validation, uses, bytes, fitSeconds }, place) => ({
+      name,
+      parameters,
+      validation,
+      trials: 0,
+      fitSeconds: fitSeconds + total(uses, (part) => fits[part]?.seconds ?? 0),
+      scoreMicros: (micros[models.length + place] ?? 0) + total(uses, (part) => micros[part] ?? 0),
+      bytes: bytes + total(uses, (part) => fits[part]?.bytes ?? 0),
+    })),
+  ];
+  return rows.flatMap((row, place): Evaluation[] => {
+    const own = quality[place];
+    return own === undefined ? [] : [{ ...row, quality: own }];
   });
-  if (blend === null) return evaluations;
-  const used = evaluations.filter((_, part) => (blend.weights[part] ?? 0) > 0);
-  evaluations.push({
-    name: "blend",
-    parameters: Object.fromEntries(models.map((model, part) => [model.name, blend.weights[part] ?? 0])),
-    quality: blendTable.finish(plan.context.seed),
-    validation: blend.value,
-    trials: 0,
-    fitSeconds: used.reduce((sum, part) => sum + part.fitSeconds, 0),
-    scoreMicros:
-      used.reduce((sum, part) => sum + part.scoreMicros, 0) + (blendMillis * 1000) / Math.max(1, cases.length),
-    bytes: used.reduce((sum, part) => sum + part.bytes, 0),
-  });
-  return evaluations;
 }

@@ -1,3 +1,4 @@
+import { topK } from "../../train/recommenders/two-stage/top-k.ts";
 import type { Case } from "./cases.ts";
 
 /** What is never shown: nothing, the item in view (the last of the history), or all of the history. */
@@ -17,29 +18,12 @@ export function excludedItems(question: Case, exclude: Exclusion): ReadonlySet<n
 const NOTHING: ReadonlySet<number> = new Set();
 
 /**
- * The k best items by score, best first; among equals the lower index, which is the more popular item. NaN ranks last.
- * Where candidates are given, a tie counts against the relevant item, so that a model without an opinion earns nothing.
+ * The k best items by score, best first, as `topK` has them. Where candidates are given, a tie counts against the relevant item, so that a model without an opinion earns nothing.
  */
 export function topItems(scores: Float32Array, question: Case, options: RankOptions): Int32Array {
   if (question.candidates !== null) return topCandidates(scores, question, options.k);
   const excluded = excludedItems(question, options.exclude);
-  const best = new Int32Array(options.k);
-  const values = new Float64Array(options.k);
-  let count = 0;
-  for (let item = 0; item < scores.length; item++) {
-    const score = scores[item] ?? Number.NaN;
-    if (count === options.k && !(score > (values[count - 1] ?? 0))) continue;
-    if (Number.isNaN(score) || excluded.has(item)) continue;
-    let place = count < options.k ? count++ : count - 1;
-    while (place > 0 && (values[place - 1] ?? 0) < score) {
-      values[place] = values[place - 1] ?? 0;
-      best[place] = best[place - 1] ?? 0;
-      place--;
-    }
-    values[place] = score;
-    best[place] = item;
-  }
-  return best.subarray(0, count);
+  return topK(scores, options.k, (item) => excluded.has(item));
 }
 
 function topCandidates(scores: Float32Array, question: Case, k: number): Int32Array {

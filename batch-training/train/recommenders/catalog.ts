@@ -1,4 +1,4 @@
-import { ease, easeNormalised } from "./ease.ts";
+import { ease, easeNormalised, easeRecency } from "./ease.ts";
 import { ials } from "./ials/ials.ts";
 import { itemKnn } from "./item-knn.ts";
 import { ownCounts, ownRecency } from "./own-counts.ts";
@@ -18,6 +18,7 @@ export const RECOMMENDERS: readonly Recommender[] = [
   sequentialRules,
   ease,
   easeNormalised,
+  easeRecency,
   slim,
   ials,
 ];

@@ -5,7 +5,7 @@ import { columnCounts, denseGram, normalised } from "./gram.ts";
 import { cutLists, denseToLists } from "./item-lists.ts";
 import { invertSymmetric } from "./linear-algebra/invert.ts";
 import { type FittedRecommender, type Recommender, reused, setting } from "./recommender.ts";
-import { interactionMatrix, type SparseMatrix } from "./sparse-matrix.ts";
+import { interactionMatrix, type PairSummary, type SparseMatrix } from "./sparse-matrix.ts";
 
 /** Largest system that is inverted: 20,000 x 20,000 floats are 1.6 GB, and the work grows with the cube. */
 export const MAX_EASE_SIZE = 20_000;
@@ -120,5 +120,38 @@ export const easeNormalised: Recommender = {
       stepDecay: setting(parameters, "decay"),
       halfLifeSeconds: days === 0 ? Infinity : days * 86_400,
     });
+  },
+};
+
+/** Least weight of an old entry: what was bought long ago still says what goes together. */
+const LEAST_WEIGHT = 0.02;
+
+/**
+ * EASE on entries that fade with the age of a user's latest event with the item, and a profile that fades too: what goes together lately.
+ * `share` is the ridge as a share of the mean diagonal of the weighted XᵀX; 0 days stand for no fading.
+ */
+export const easeRecency: Recommender = {
+  name: "ease-recency",
+  description: "EASE with entries and profile that fade with age",
+  search: {
+    share: [25, 10, 60],
+    matrixDays: [90, 0, 180, 45],
+    halfLifeDays: [60, 0, 120],
+  },
+  fit: async (log, parameters, context) => {
+    const share = setting(parameters, "share");
+    const days = setting(parameters, "matrixDays");
+    const solution = await reused(context, `${share} ${days}`, () => {
+      const weight = (pair: PairSummary): number => {
+        const age = (log.lastTime - pair.latest) / 86_400;
+        return days === 0 || Number.isNaN(age) ? 1 : Math.max(LEAST_WEIGHT, 2 ** (-age / days));
+      };
+      const matrix = interactionMatrix(log, weight);
+      const energy = matrix.value.reduce((sum, x) => sum + x * x, 0) / Math.max(1, matrix.columns);
+      const lambda = share * (energy === 0 ? 1 : energy);
+      return solveEase(matrix, { lambda, userPower: 0, itemPower: 0 }, context.threads);
+    });
+    const fade = setting(parameters, "halfLifeDays");
+    return solution({ stepDecay: 1, halfLifeSeconds: fade === 0 ? Infinity : fade * 86_400 });
   },
 };
