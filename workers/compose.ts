@@ -13,6 +13,8 @@ import kernels from "../models/engine/kernels/kernels.wasm";
 import { createFeatureStore } from "./features/create-feature-store.ts";
 import { hex, sha256 } from "../models/contract/sha256.ts";
 import { encodeUtf8 } from "../models/onnx/utf8.ts";
+import { RANKING_SERVICE } from "../models/recommend/ranking-features.ts";
+import { ok } from "../models/result.ts";
 import { MetricRegistry } from "../models/stats/metric-registry.ts";
 import { DecisionLog } from "./adapters/decision-log.ts";
 import { DecisionShards } from "./adapters/decision-shards.ts";
@@ -33,12 +35,13 @@ import {
 import { Authenticator } from "./http/authenticator.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { SampledRateLimit } from "./http/sampled-rate-limit.ts";
-import { loadModel, proveModel } from "./inference/load-model.ts";
+import { loadModel, MODEL_FILE, proveModel } from "./inference/load-model.ts";
 import { RoutedModels } from "./inference/model-provider.ts";
 import { RoutingCache } from "./inference/routing-cache.ts";
 import type { ConsumeDeps, RefusedEvent } from "./jobs/consume-events.ts";
 import { type ScorePaidOrdersDeps, scorePaidOrders } from "./jobs/score-paid-orders.ts";
 import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
+import { openRecommender } from "./recommendations/load-recommender.ts";
 
 /** Counts are sent on at most this often per isolate: what the death of an isolate can lose. */
 const METRIC_FLUSH_INTERVAL_MS = 1_000;
@@ -131,8 +134,16 @@ export function compose(env: Env): Composition {
         store,
         routing,
         send,
-        knowsFeatureService: (name, hash) => featureService(name)?.hash === hash,
-        prove: (tenant, manifest, bytes) => proveModel({ kernels, ort: env.ORT }, tenant, manifest, bytes),
+        knowsFeatureService: (name, hash) =>
+          featureService(name)?.hash === hash || (name === RANKING_SERVICE.name && hash === RANKING_SERVICE.hash),
+        prove: async (tenant, manifest, files) => {
+          if (manifest.kind !== "retrieval") {
+            const model = files.get(MODEL_FILE) ?? new Uint8Array(0);
+            return await proveModel({ kernels, ort: env.ORT }, tenant, manifest, model);
+          }
+          const opened = await openRecommender(kernels, manifest, files);
+          return opened.ok ? ok(null) : opened;
+        },
         register: (tenant, manifest, by) => registerVersion(db, { tenant, manifest, now: now(), by }),
       },
       access: { db },

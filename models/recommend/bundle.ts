@@ -19,6 +19,8 @@ import { servedBytes, type ServedRecommender } from "./served-recommender.ts";
  * Each `.bin` names the catalogue that its indices count in, so that files of different versions are told apart.
  */
 export interface RecommenderBundle {
+  /** Epoch milliseconds: what was ingested about products until then is in the table. */
+  readonly asOf: number;
   readonly table: ItemTable;
   readonly retrieval: ServedRecommender;
   /** Products like a product; null: the retrieval's own neighbours are used. */
@@ -53,6 +55,7 @@ const packed = z.strictObject({ letters: place("u8"), start: place("i32") });
 const lists = z.strictObject({ start: place("i32"), item: place("i32"), weight: place("f32") });
 const ItemsHeader = z.strictObject({
   catalogue: z.string().length(64),
+  asOf: z.int().min(0),
   /** Hash of the ranking features that the ranker was trained on; null without one. */
   ranking: z.string().length(64).nullable(),
   policy: RecommendPolicy,
@@ -84,10 +87,10 @@ const RetrievalHeader = z.strictObject({ catalogue: z.string().length(64), serve
 
 /** The files of a bundle by name. The same bundle gives the same bytes. @throws ServedFileError where the parts do not fit */
 export function encodeBundle(bundle: RecommenderBundle): Map<string, Uint8Array> {
-  const { table, retrieval, similar, together, popular, trending, fresh, policy, ranker } = bundle;
+  const { asOf, table, retrieval, similar, together, popular, trending, fresh, policy, ranker } = bundle;
   const catalogue = catalogueHash(table);
   const ranking = ranker === null ? null : RANKING_SERVICE.hash;
-  const items = { catalogue, ranking, policy, table, similar, together, popular, trending, fresh };
+  const items = { catalogue, asOf, ranking, policy, table, similar, together, popular, trending, fresh };
   const files = new Map([
     [BUNDLE_FILES.items as string, encodeArrays(ITEMS_MAGIC, items)],
     [BUNDLE_FILES.retrieval, encodeArrays(RETRIEVAL_MAGIC, { catalogue, served: encodeServed(retrieval) })],
@@ -152,6 +155,7 @@ function openItems(header: ItemsHeader, data: DataSection): Omit<RecommenderBund
     return data.indices(header[name], header[name].length, items);
   };
   return {
+    asOf: header.asOf,
     table: openTable(header.table, data),
     similar: header.similar === null ? null : openLists(header.similar, items, data),
     together: openLists(header.together, items, data),

@@ -7,6 +7,12 @@ const IN_STOCK = 2;
 /** Products that came after the training, at most: above it the model is long out of date, and the rest waits for the next one. */
 const MAX_ADDED = 50_000;
 
+/** Item indices, best first. */
+export interface LiveRankings {
+  readonly popular: readonly number[];
+  readonly trending: readonly number[];
+}
+
 /**
  * The products as they are now: the item table of a model with everything the shop has said since on top, and the products that are newer than the
  * model behind its items. Columns, because filters look at a hundred thousand of them for one request.
@@ -24,7 +30,7 @@ export class Catalogue {
   readonly #categories = new Map<number, Int32Array>();
   readonly #categoryIndex = new Map<string, number>();
   readonly #brandIndex = new Map<string, number>();
-  readonly #popularity = new Map<number, number>();
+  #live: LiveRankings = { popular: [], trending: [] };
   /** Items by their narrowest category, made when first asked for. */
   #shelves: Map<number, number[]> | null = null;
   #available = 0;
@@ -120,12 +126,7 @@ export class Catalogue {
     return this.#categoryIndex.get(printable(name)) ?? -1;
   }
 
-  /** The live counters' value; 0 where nothing was counted. */
-  livePopularity(index: number): number {
-    return this.#popularity.get(index) ?? 0;
-  }
-
-  /** Indices of the products that came after the model. */
+  /** Number of products that came after the model; their indices are the last ones. */
   get added(): number {
     return this.#addedIds.length;
   }
@@ -136,13 +137,15 @@ export class Catalogue {
     return this.#shelves.get(category) ?? [];
   }
 
-  /** Items by the live counters, best first. */
-  liveRanking(limit: number): number[] {
-    const counted = [...this.#popularity].filter(([, value]) => value > 0);
-    return counted
-      .sort((a, b) => b[1] - a[1] || a[0] - b[0])
-      .slice(0, limit)
-      .map(([index]) => index);
+  /** Items by the shop's live counters, best first; empty until they are known. */
+  get live(): LiveRankings {
+    return this.#live;
+  }
+
+  /** Takes over the live counters' order of product ids; unknown ones are left out. */
+  rank(live: { readonly popular: readonly string[]; readonly trending: readonly string[] }): void {
+    const known = (ids: readonly string[]): number[] => ids.map((id) => this.indexOf(id)).filter((index) => index >= 0);
+    this.#live = { popular: known(live.popular), trending: known(live.trending) };
   }
 
   /** Takes over what the shop has said; later calls for the same product replace earlier ones. */
@@ -172,8 +175,6 @@ export class Catalogue {
         this.#shelves = null;
       }
     }
-    if (product.popularity > 0) this.#popularity.set(index, product.popularity);
-    else this.#popularity.delete(index);
   }
 
   #setFlags(index: number, flags: number): void {

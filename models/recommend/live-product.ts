@@ -13,8 +13,6 @@ export interface LiveProduct {
   readonly stock: number | null;
   /** Seconds since 1970. */
   readonly publishedAt: number | null;
-  /** Interactions of late, as the live counters have them. */
-  readonly popularity: number;
 }
 
 export type ProductChange =

@@ -183,10 +183,10 @@ export class Recommender {
 
   #addLists(passes: (item: number) => boolean, limit: number): void {
     const { popular, trending, fresh } = this.#bundle;
-    const live = this.#catalogue.liveRanking(FROM_LIST);
+    const { live } = this.#catalogue;
     const added = Array.from({ length: this.#catalogue.added }, (_, at) => this.#catalogue.size - 1 - at);
-    this.#addListed(popular, "popular", passes, limit);
-    this.#addListed(live.length > 0 ? live : trending, "trending", passes, limit);
+    this.#addListed(popular.length > 0 ? popular : live.popular, "popular", passes, limit);
+    this.#addListed(live.trending.length > 0 ? live.trending : trending, "trending", passes, limit);
     this.#addListed([...added, ...fresh], "fresh", passes, Math.min(limit, 20));
   }
 

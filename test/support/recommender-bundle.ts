@@ -39,6 +39,7 @@ export function generatedBundle(options: BundleOptions): RecommenderBundle {
   const lists = randomLists(random, items, neighbours);
   const order = Int32Array.from({ length: items }, (_, index) => index);
   return {
+    asOf: BUNDLE_TIME * 1_000,
     table: itemTable(rows),
     retrieval: retrievalOf(options, lists, random),
     similar: null,

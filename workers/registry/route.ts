@@ -22,11 +22,13 @@ import {
 } from "../../models/contract/api/models.ts";
 import type { Event } from "../../models/contract/events.ts";
 import type { RoutingAnswer } from "../../durable-objects/model-routing.ts";
-import type { ModelStore } from "../adapters/model-store.ts";
+import type { Manifest } from "../../models/contract/manifest.ts";
+import { err, ok, type Result } from "../../models/result.ts";
+import type { ArtefactPlace, ModelStore } from "../adapters/model-store.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { RequestContext } from "../http/request-context.ts";
-import { type PublishDeps, publishVersion } from "./publish-version.ts";
+import { filesToProve, type PublishDeps, publishVersion } from "./publish-version.ts";
 import { rebuildRegistry } from "./rebuild-registry.ts";
 
 /** The routing record of each model: one writer, the truth about what serves. */
@@ -141,9 +143,9 @@ function mountPromotion(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: R
       if (manifest.error.kind === "missing") return new Failure("version-not-found");
       return new Failure("model-refused", { detail: manifest.error.reason });
     }
-    const model = await deps.store.readFile(place, "model.onnx", fileHash(manifest.value.files));
-    if (!model.ok) return new Failure("model-refused", { detail: model.error.reason });
-    const proven = await deps.prove(tenant, manifest.value, model.value);
+    const files = await provenFiles(deps.store, place, manifest.value);
+    if (!files.ok) return new Failure("model-refused", { detail: files.error });
+    const proven = await deps.prove(tenant, manifest.value, files.value);
     if (!proven.ok) return new Failure("model-refused", { detail: proven.error });
     const answer = await deps.routing.promote(tenant, params.name, body.version, subject);
     return await routingResponse(deps, context, answer);
@@ -201,6 +203,21 @@ async function announce(
   ]);
 }
 
-function fileHash(files: readonly { path: string; sha256: string }[]): string {
-  return files.find((file) => file.path === "model.onnx")?.sha256 ?? "";
+/** The files that a version is opened from, verified against its manifest; the error names the one that is not there. */
+async function provenFiles(
+  store: ModelStore,
+  place: ArtefactPlace,
+  manifest: Manifest,
+): Promise<Result<Map<string, Uint8Array>, string>> {
+  const { required, optional } = filesToProve(manifest);
+  const files = new Map<string, Uint8Array>();
+  for (const path of [...required, ...optional]) {
+    const entry = manifest.files.find((file) => file.path === path);
+    if (!entry && required.includes(path)) return err(`${path} is not among the files`);
+    if (!entry) continue;
+    const bytes = await store.readFile(place, path, entry.sha256);
+    if (!bytes.ok) return err(bytes.error.reason);
+    files.set(path, bytes.value);
+  }
+  return ok(files);
 }

@@ -23,7 +23,7 @@ function opened(options: BundleOptions, live: readonly LiveProduct[] = [], ranke
 
 const said = (id: string, change: Partial<LiveProduct>): LiveProduct => {
   const nothing = { active: null, categories: null, brand: null, price: null, stock: null, publishedAt: null };
-  return { id, ...nothing, popularity: 0, ...change };
+  return { id, ...nothing, ...change };
 };
 const ask = (change: Partial<RecommendRequest>): RecommendRequest => ({ ...ANYONE, limit: 10, now: NOW, ...change });
 const fact = (productId: string, change: Partial<VisitorFact> = {}): VisitorFact => {
