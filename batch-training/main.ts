@@ -12,6 +12,7 @@ const edgewise = defineCommand({
     "dev-secrets": async () => (await import("./commands/dev-secrets.ts")).devSecrets,
     train: async () => (await import("./commands/train.ts")).train,
     keys: async () => (await import("./commands/keys.ts")).keys,
+    runs: async () => (await import("./commands/runs.ts")).runs,
     models: async () => (await import("./commands/registry.ts")).models,
     promote: async () => (await import("./commands/registry.ts")).promote,
     rollback: async () => (await import("./commands/registry.ts")).rollback,

@@ -39,6 +39,10 @@ export class LocalState {
   get signingKeyFile(): string {
     return join(this.folder, "signing-key.pem");
   }
+  /** Stage outputs and run records of `edgewise train`. */
+  get trainingFolder(): string {
+    return join(this.folder, "training");
+  }
   get ledgerFile(): string {
     return join(this.folder, "sent.json");
   }

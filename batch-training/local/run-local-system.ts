@@ -6,10 +6,14 @@ import type { Order } from "../../models/contract/events/orders.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { type ApiClient, createApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
-import { DEFAULT_MATURITY_MS, trainFromLog, type TrainFromLogResult } from "../pipeline/train-from-log.ts";
+import { DEFAULT_MATURITY_MS, fraudModel } from "../pipeline/fraud/fraud-model.ts";
+import { nodeDeps, workerPublisher } from "../pipeline/node-deps.ts";
+import { runPipeline } from "../pipeline/run-pipeline.ts";
+import type { RunRecord } from "../pipeline/run-record.ts";
+import { workerLog, workerRegistry } from "../pipeline/sources.ts";
 import { type SendReport, sendEvents } from "../sources/send-events.ts";
 import { fileLedger } from "../sources/send/ledger.ts";
-import { type BuiltWorker, buildWorkers } from "./build-workers.ts";
+import { type BuiltWorker, buildWorkers, PROJECT_ROOT } from "./build-workers.ts";
 import { type ScoredOrder, scoreInline, waitUntilServed } from "./demonstrate.ts";
 import { developmentToken } from "./development-token.ts";
 import { type Edge, startEdge } from "./edge-runtime.ts";
@@ -47,7 +51,7 @@ export interface LocalSummary {
   readonly import: unknown;
   readonly events: SendReport;
   /** Null when a version served already. */
-  readonly training: TrainFromLogResult | null;
+  readonly training: RunRecord | null;
   readonly servedAfterMs: number | null;
   readonly modelVersion: string | null;
   readonly plain: ScoredOrder;
@@ -169,32 +173,36 @@ async function send(run: LocalRun, client: ApiClient): Promise<SendReport> {
 async function trainUnlessServing(
   run: LocalRun,
   client: ApiClient,
-): Promise<{ version: string; result: TrainFromLogResult | null }> {
+): Promise<{ version: string; result: RunRecord | null }> {
   const serving = await servingVersion(client);
   if (serving !== null) {
-    run.onStage(
-      "training",
-      `${serving.slice(0, 12)} serves already; "npm run edgewise -- train fraud" trains a challenger`,
-    );
+    run.onStage("training", `${serving.slice(0, 12)} serves already; "npm run edgewise -- train" trains a challenger`);
     return { version: serving, result: null };
   }
-  const result = await trainFromLog({
-    client,
-    seed: run.parameters.seed,
-    codeVersion: run.codeVersion,
+  const definition = fraudModel({
+    log: workerLog(client),
+    registry: workerRegistry(client),
     maturityMs: DEFAULT_MATURITY_MS,
-    promote: true,
-    signer: run.state.signer(),
-    onStage: (stage, detail) => run.onStage("training", `${stage}: ${detail}`),
   });
-  if (result.manifest === null) throw new TrainingRefused(`No version was published: ${result.refusals.join(" ")}`);
-  const auc = result.gates?.metrics.challenger?.rocAuc.value ?? Number.NaN;
-  const precision = result.gates?.metrics.challenger?.averagePrecision.value ?? Number.NaN;
+  const deps = nodeDeps({
+    home: run.state.trainingFolder,
+    codeVersion: run.codeVersion,
+    root: PROJECT_ROOT,
+    publisher: workerPublisher(client, client.baseUrl, run.state.signer()),
+    report: (event) => {
+      if (event.type === "stage" && event.status === "begins") run.onStage("training", event.stage);
+    },
+  });
+  const { record } = await runPipeline(definition, deps, { seed: run.parameters.seed });
+  if (record.state !== "published" || record.version === null)
+    throw new TrainingRefused(`No version was published: ${record.reasons.join("; ")}`);
+  const figure = (name: string): string =>
+    record.metrics.find((metric) => metric.name === name && metric.slice === "test")?.value.toFixed(3) ?? "unknown";
   run.onStage(
     "training",
-    `${result.rows} orders, ${result.frauds} frauds; AUC ${auc.toFixed(3)}, average precision ${precision.toFixed(3)} on the latest orders`,
+    `${(record.rows?.train ?? 0) + (record.rows?.test ?? 0)} orders; AUC ${figure("roc_auc")}, average precision ${figure("average_precision")} on the latest`,
   );
-  return { version: result.manifest.version, result };
+  return { version: record.version, result: record };
 }
 
 async function servingVersion(client: ApiClient): Promise<string | null> {

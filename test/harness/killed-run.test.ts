@@ -40,9 +40,9 @@ function tenMoments(random: SeededRandom): Moment[] {
     { stage: "workers", matches: (detail) => detail === "starting", thenMs: random.below(1_500) },
     { stage: "workers", matches: (detail) => detail.startsWith("http"), thenMs: random.below(400) },
     ...shares.map((share): Moment => ({ stage: "events", matches: settled(share), thenMs: random.below(250) })),
-    { stage: "training", matches: (detail) => detail.startsWith("log"), thenMs: random.below(200) },
-    { stage: "training", matches: (detail) => detail.startsWith("train"), thenMs: random.below(400) },
-    { stage: "training", matches: (detail) => detail.startsWith("publish"), thenMs: random.below(120) },
+    { stage: "training", matches: (detail) => detail === "extract", thenMs: random.below(200) },
+    { stage: "training", matches: (detail) => detail === "train", thenMs: random.below(400) },
+    { stage: "training", matches: (detail) => detail === "publish", thenMs: random.below(120) },
     { stage: "serving", matches: (detail) => detail.startsWith("waiting"), thenMs: random.below(600) },
   ];
 }

@@ -1,12 +1,15 @@
 /** The whole loop on the built Workers, in workerd, over storage that outlives them. The steps build on each other. */
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { PROJECT_ROOT } from "../../batch-training/local/build-workers.ts";
-import { buildTrainingRows } from "../../batch-training/features/build-training-rows.ts";
-import { FRAUD_PARAMETERS, trainFraud } from "../../batch-training/pipeline/train-fraud.ts";
-import { DEFAULT_MATURITY_MS, trainFromLog } from "../../batch-training/pipeline/train-from-log.ts";
+import { DEFAULT_MATURITY_MS, fraudModel } from "../../batch-training/pipeline/fraud/fraud-model.ts";
+import { nodeDeps, workerPublisher } from "../../batch-training/pipeline/node-deps.ts";
+import { runPipeline, type RunOptions } from "../../batch-training/pipeline/run-pipeline.ts";
+import { emptyRegistry, workerLog, workerRegistry } from "../../batch-training/pipeline/sources.ts";
 import {
   manifestOf,
   type ModelFileContent,
@@ -14,9 +17,7 @@ import {
   publishModel,
 } from "../../batch-training/publish/publish-model.ts";
 import { readEventLogSnapshot } from "../../batch-training/sources/event-log.ts";
-import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-catalog.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
-import { fraudChargebacks } from "../../models/catalog/fraud-orders/sources.ts";
 import { listDeadLetters } from "../../models/contract/api/events.ts";
 import { getModel, getModelFile, getManifest, getRoutingHistory } from "../../models/contract/api/models.ts";
 import { type Manifest, manifestContent } from "../../models/contract/manifest.ts";
@@ -29,6 +30,7 @@ const shop = smallShop({ seed: 4, end: Date.now() });
 const events = [...shop.events()];
 const params = { name: FRAUD_MODEL };
 let orders = 0;
+const home = mkdtempSync(join(tmpdir(), "edgewise-loop-"));
 
 /** A new order each time, so that none is recognised. */
 const plain = () => shop.demonstration(Date.now(), `a${++orders}`).plain;
@@ -41,6 +43,19 @@ async function edgewise(...args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, [...command, ...connection])).stdout;
 }
 
+/** A run as `edgewise train` makes it, over the running system. */
+async function train(options: RunOptions, registry = workerRegistry(system.client)) {
+  const definition = fraudModel({ log: workerLog(system.client), registry, maturityMs: DEFAULT_MATURITY_MS });
+  const deps = nodeDeps({
+    home,
+    codeVersion: "harness",
+    root: PROJECT_ROOT,
+    publisher: workerPublisher(system.client, system.edge.url),
+    report: () => {},
+  });
+  return await runPipeline(definition, deps, options);
+}
+
 async function artefactOf(version: string): Promise<{ manifest: Manifest; bytes: Uint8Array }> {
   const { body: manifest } = await system.client.call(getManifest, { params: { ...params, version } });
   const { body: bytes } = await system.client.call(getModelFile, { params: { ...params, version, path: MODEL_FILE } });
@@ -51,14 +66,19 @@ async function artefactOf(version: string): Promise<{ manifest: Manifest; bytes:
 function variantOf({ manifest, bytes }: { manifest: Manifest; bytes: Uint8Array }, reviewAt: number) {
   const policy = { reviewAt, declineAt: 0.99 };
   const files: ModelFileContent[] = [{ path: MODEL_FILE, bytes }];
-  return { manifest: manifestOf({ ...manifestContent(manifest), policy }), files };
+  // Without the card: what a version consists of is its own business.
+  const content = manifestContent(manifest);
+  return { manifest: manifestOf({ ...content, files: [fileOf(content)], policy }), files };
 }
 
 const versions = { first: "", second: "", third: "" };
 const served = { firstAt: 0, secondAt: 0 };
 
 beforeAll(() => system.start(), 60_000);
-afterAll(() => system.dispose());
+afterAll(async () => {
+  await system.dispose();
+  rmSync(home, { recursive: true });
+});
 
 describe.sequential("the loop", () => {
   it("answers by rules, and says so, before there is a model", async () => {
@@ -77,17 +97,10 @@ describe.sequential("the loop", () => {
   });
 
   it("trains on the log, passes the gates, publishes, promotes, and the running Worker serves it within 15 s", async () => {
-    const trained = await trainFromLog({
-      client: system.client,
-      seed: 1,
-      codeVersion: "harness",
-      maturityMs: DEFAULT_MATURITY_MS,
-      promote: true,
-      onStage: () => {},
-    });
-    expect(trained.refusals).toEqual([]);
-    expect(trained).toMatchObject({ events: events.length, promoted: true, champion: null });
-    versions.first = trained.manifest?.version ?? "";
+    const { record } = await train({ seed: 1 });
+    expect(record.reasons).toEqual([]);
+    expect(record).toMatchObject({ state: "published", pin: { champion: null } });
+    versions.first = record.version ?? "";
     expect(await system.untilServed(versions.first, plain)).toBeLessThan(SERVED_WITHIN_MS);
     served.firstAt = Date.now();
     const { decision } = await system.score(suspicious(), true);
@@ -97,30 +110,16 @@ describe.sequential("the loop", () => {
   });
 
   it("serves a second version of another seed within 15 s; publishing and promoting again changes nothing", async () => {
-    const log = await readEventLogSnapshot(system.client);
-    const rows = await buildTrainingRows({
-      events: log.events(),
-      catalog: FEATURE_CATALOG,
-      service: FRAUD_FEATURES,
-      label: fraudChargebacks,
-      maturityMs: DEFAULT_MATURITY_MS,
-    });
-    // Published directly: whether it beats the first is not the question here, so no champion is handed in.
-    const trained = await trainFraud({
-      model: FRAUD_MODEL,
-      service: { name: FRAUD_FEATURES.name, hash: FRAUD_FEATURES.hash },
-      rows,
-      parameters: { ...FRAUD_PARAMETERS, learningRate: 0.1 },
-      seed: 2,
-      codeVersion: "harness",
-      champion: null,
-      onStage: () => {},
-    });
-    if (!trained.passed) throw new Error(trained.refusals.join(" "));
-    versions.second = trained.manifest.version;
+    // Handed over directly: whether it beats the first is not the question here, so it meets no champion.
+    const { record, manifest, files } = await train(
+      { seed: 2, parameters: { learningRate: 0.1 }, publish: false },
+      emptyRegistry,
+    );
+    if (manifest === null) throw new Error(record.reasons.join(" "));
+    versions.second = manifest.version;
     expect(versions.second).not.toBe(versions.first);
-    await publishModel(system.client, trained.manifest, trained.files);
-    await publishModel(system.client, trained.manifest, trained.files);
+    await publishModel(system.client, manifest, files);
+    await publishModel(system.client, manifest, files);
     const promoted = await promoteVersion(system.client, FRAUD_MODEL, versions.second);
     expect(await promoteVersion(system.client, FRAUD_MODEL, versions.second)).toEqual(promoted);
     expect(promoted).toMatchObject({ epoch: 2, serving: versions.second, previous: versions.first });

@@ -2,27 +2,18 @@ import { brierScore, expectedCalibrationError, logLoss } from "../../../models/s
 import { rankingMetrics } from "../../../models/stats/ranking-metrics.ts";
 import { fitIsotonic } from "../isotonic.ts";
 import { fitPlatt } from "../platt.ts";
-import type { Trainer } from "../trainer.ts";
+import type { Trainer, TrainingProgress } from "../trainer.ts";
 import { smote, underSample } from "../resample.ts";
 import { checkTrainingSet, type LabelledRows, TrainingError, type TrainingSet } from "../training-set.ts";
 import { exportGbdt } from "./export-onnx.ts";
 import type { GbdtParametersInput } from "./parameters.ts";
-import { fitGbdt } from "./train-gbdt.ts";
+import { fitGbdt, type GbdtFit } from "./train-gbdt.ts";
 import { type Calibration, type GbdtModel, rawScores, scoreRows } from "./tree.ts";
 
 /** Boosted trees behind the trainer contract: fit, calibrate on the validation rows, export. */
 export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, parameters, seed, progress, signal) => {
-  checkCalibration(parameters, set.validation);
-  const fit = await fitGbdt(resampled(set, parameters, seed), parameters, seed, {
-    progress: ({ round, rounds, validationLoss }) =>
-      progress({
-        done: round,
-        total: rounds,
-        note: validationLoss === null ? "" : `validation loss ${validationLoss.toFixed(5)}`,
-      }),
-    ...(signal ? { signal } : {}),
-  });
-  const rawModel = calibrate(fit.model, fit.parameters.calibration, set.validation);
+  const fit = await fitResampled(set, parameters, seed, { progress, ...(signal ? { signal } : {}) });
+  const rawModel = calibrateGbdt(fit.model, fit.parameters.calibration, set.validation);
   return {
     graph: exportGbdt(rawModel),
     rawModel,
@@ -34,6 +25,25 @@ export const gbdtTrainer: Trainer<GbdtParametersInput, GbdtModel> = async (set, 
     },
   };
 };
+
+/** Fits on rows resampled as the parameters say; a calibration that could not be fitted later is refused before the trees are grown. */
+export async function fitResampled(
+  set: TrainingSet,
+  parameters: GbdtParametersInput,
+  seed: number,
+  options: { readonly progress?: (progress: TrainingProgress) => void; readonly signal?: AbortSignal } = {},
+): Promise<GbdtFit> {
+  checkCalibration(parameters, set.validation);
+  return await fitGbdt(resampled(set, parameters, seed), parameters, seed, {
+    progress: ({ round, rounds, validationLoss }) =>
+      options.progress?.({
+        done: round,
+        total: rounds,
+        note: validationLoss === null ? "" : `validation loss ${validationLoss.toFixed(5)}`,
+      }),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+}
 
 function resampled(set: TrainingSet, parameters: GbdtParametersInput, seed: number): TrainingSet {
   const { resample = "none", resampleRatio = 1 } = parameters;
@@ -48,7 +58,6 @@ function resampled(set: TrainingSet, parameters: GbdtParametersInput, seed: numb
   return (resample === "smote" ? smote : underSample)(set, { ratio: resampleRatio, seed });
 }
 
-/** Refused before the trees are grown, not after. */
 function checkCalibration(parameters: GbdtParametersInput, validation: LabelledRows | null): void {
   if ((parameters.calibration ?? "none") === "none") return;
   if (validation === null) {
@@ -62,7 +71,12 @@ function checkCalibration(parameters: GbdtParametersInput, validation: LabelledR
   }
 }
 
-function calibrate(fitted: GbdtModel, how: "none" | "platt" | "isotonic", validation: LabelledRows | null): GbdtModel {
+/** Fits the calibration on the validation rows; it becomes part of the model. */
+export function calibrateGbdt(
+  fitted: GbdtModel,
+  how: "none" | "platt" | "isotonic",
+  validation: LabelledRows | null,
+): GbdtModel {
   if (how === "none" || validation === null) return fitted;
   const raw = rawScores(fitted, validation.columns, validation.labels.length);
   const fit = how === "platt" ? fitPlatt : fitIsotonic;

@@ -5,7 +5,7 @@ import { FRAUD_MODEL } from "../../../models/catalog/fraud-orders/model.ts";
 import { fraudChargebacks } from "../../../models/catalog/fraud-orders/sources.ts";
 import { writeModel } from "../../../models/onnx/write-model.ts";
 import { buildTrainingRows } from "../../../batch-training/features/build-training-rows.ts";
-import { fitPolicy } from "../../../batch-training/pipeline/fit-policy.ts";
+import { fitPolicy } from "../../../batch-training/pipeline/fraud/fit-policy.ts";
 import { goldenVectors } from "../../../batch-training/pipeline/golden-vectors.ts";
 import { splitByTime } from "../../../batch-training/pipeline/training-rows.ts";
 import { chooseEngine } from "../../../batch-training/publish/choose-engine.ts";

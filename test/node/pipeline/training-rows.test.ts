@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fitPolicy } from "../../../batch-training/pipeline/fit-policy.ts";
+import { fitPolicy } from "../../../batch-training/pipeline/fraud/fit-policy.ts";
 import { goldenVectors } from "../../../batch-training/pipeline/golden-vectors.ts";
 import { rowMajor, splitByTime, type TrainingRows } from "../../../batch-training/pipeline/training-rows.ts";
 

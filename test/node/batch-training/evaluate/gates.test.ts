@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_GATE_POLICY, evaluateGates, type GateInput } from "../../../../batch-training/evaluate/gates.ts";
+import { judgeChampion } from "../../../../batch-training/evaluate/gates/champion.ts";
+import { judgeFairness } from "../../../../batch-training/evaluate/gates/fairness.ts";
+import type { Units } from "../../../../batch-training/evaluate/gates/gate.ts";
+import { DEFAULT_GATE_POLICY } from "../../../../batch-training/evaluate/gates/policy.ts";
+import { judgeQuality } from "../../../../batch-training/evaluate/gates/quality.ts";
+import { judgeSlices } from "../../../../batch-training/evaluate/gates/slices.ts";
 import { SeededRandom } from "../../../support/seeded-random.ts";
 
 const ROWS = 4000;
@@ -15,41 +20,42 @@ function world(seed: number) {
 }
 
 const { labels, scores } = world(1);
-const input = (part: Partial<GateInput>): GateInput => ({
-  labels,
-  challenger: scores(0.1),
-  champion: null,
-  baselines: {},
-  units: null,
-  groups: null,
+const every = (part: object = {}) => ({
+  labels: labels as ArrayLike<number>,
+  challenger: scores(0.1) as ArrayLike<number>,
+  baselines: {} as Record<string, ArrayLike<number>>,
+  units: null as Units | null,
   seed: 7,
   ...part,
 });
-const refusedBy = (part: Partial<GateInput>): string[] =>
-  evaluateGates(input(part))
+const quality = (part: object = {}, policy = DEFAULT_GATE_POLICY) => judgeQuality(every(part), policy);
+const refusedBy = (part: object): string[] =>
+  quality(part)
     .gates.filter((gate) => !gate.passed)
     .map((gate) => gate.id);
+const againstChampion = (challenger: ArrayLike<number>, champion: ArrayLike<number>) =>
+  judgeChampion({ labels, challenger, champion, units: null, seed: 7 }, DEFAULT_GATE_POLICY);
 
 describe("publication gates", () => {
   it("a model that beats champion, baseline and constant passes, with intervals on every difference", () => {
-    const report = evaluateGates(input({ champion: scores(1.5), baselines: { logistic_regression: scores(1) } }));
-    expect(report.refusals).toEqual([]);
-    expect(report.passed).toBe(true);
-    const champion = report.gates.find((gate) => gate.id === "beats_champion");
-    expect(champion?.low).toBeLessThan(champion?.value ?? 0);
-    expect(champion?.high).toBeGreaterThan(champion?.value ?? 0);
-    expect(report.metrics.champion?.rocAuc.value).toBeLessThan(report.metrics.challenger?.rocAuc.value ?? 0);
+    const report = quality({ baselines: { logistic_regression: scores(1) } });
+    expect(report.gates.filter(({ passed }) => !passed)).toEqual([]);
+    const { gate, metrics } = againstChampion(scores(0.1), scores(1.5));
+    expect(gate.passed).toBe(true);
+    expect(gate.low).toBeLessThan(gate.value ?? 0);
+    expect(gate.high).toBeGreaterThan(gate.value ?? 0);
+    expect(metrics.rocAuc.value).toBeLessThan(report.metrics?.rocAuc.value ?? 0);
   });
 
   it("the same model again does not beat the champion", () => {
     const same = scores(0.5);
-    expect(refusedBy({ challenger: same, champion: same })).toEqual(["beats_champion"]);
+    expect(againstChampion(same, same).gate.passed).toBe(false);
   });
 
   it("a worse model is refused with figures in the reason", () => {
-    const report = evaluateGates(input({ challenger: scores(1.5), champion: scores(0.1) }));
-    expect(report.passed).toBe(false);
-    expect(report.refusals.join()).toMatch(/averagePrecision does not beat the champion: difference -0\.\d+ \(95 %/);
+    const { gate } = againstChampion(scores(1.5), scores(0.1));
+    expect(gate.passed).toBe(false);
+    expect(gate.reason).toMatch(/averagePrecision does not beat the champion: difference -0\.\d+ \(95 %/);
   });
 
   it("a model far behind a baseline is refused though there is no champion", () => {
@@ -77,21 +83,55 @@ describe("publication gates", () => {
 
   it("scores that are no probabilities are refused before any metric", () => {
     for (const wrong of [Number.NaN, 1.5, -0.1, Number.POSITIVE_INFINITY]) {
-      const report = evaluateGates(input({ challenger: scores(0.1).map((p, i) => (i === 17 ? wrong : p)) }));
-      expect(report.refusals).toEqual([`the score of row 17 is ${wrong}, not a probability`]);
+      const report = quality({ challenger: scores(0.1).map((p, i) => (i === 17 ? wrong : p)) });
+      expect(report.gates.map(({ reason }) => reason)).toEqual([`the score of row 17 is ${wrong}, not a probability`]);
+      expect(report.metrics).toBeNull();
     }
     expect(refusedBy({ challenger: scores(0.1).slice(1) })).toEqual(["finite_scores"]);
   });
 
+  it("a slice that regresses beyond its band is refused by name; noise on a small or equal slice is not", () => {
+    const inFirstHalf = (row: number): boolean => row < ROWS / 2;
+    const half = (keeps: (row: number) => boolean) => Uint32Array.from(labels.keys()).filter((row) => keeps(row));
+    const better = scores(0.1);
+    const worse = scores(3);
+    // Better on the whole, far worse in the first half.
+    const challenger = better.map((p, row) => (inFirstHalf(row) ? (worse[row] ?? 0) : p));
+    const reference = scores(0.4);
+    const results = judgeSlices(
+      {
+        ...every({ challenger }),
+        reference,
+        referenceName: "the champion",
+        slices: [
+          { name: "first half", rows: half(inFirstHalf) },
+          { name: "second half", rows: half((row) => !inFirstHalf(row)) },
+          { name: "handful", rows: half((row) => row < 40) },
+        ],
+      },
+      DEFAULT_GATE_POLICY,
+    );
+    expect(results.map(({ name, gate }) => [name, gate?.passed ?? null])).toEqual([
+      ["first half", false],
+      ["second half", true],
+      ["handful", null],
+    ]);
+    expect(results[0]?.gate?.reason).toMatch(/^slice first half regresses beyond its band against the champion: /);
+  });
+
   it("groups are reported, and refuse outside the four-fifths band only where the policy says so", () => {
     const challenger = scores(0.1).map((p, i) => (i % 2 === 0 ? p : p * 0.2));
-    const part = { challenger, groups: { of: labels.map((_, i) => i % 2), names: ["f", "m"] } };
-    const policy = { ...DEFAULT_GATE_POLICY, decisionThreshold: 0.2, maxCalibrationError: 1 };
-    const reported = evaluateGates(input(part), policy);
-    expect(reported.groups?.parity.demographicParityRatio.value).toBeLessThan(0.3);
-    expect(reported.gates.find((gate) => gate.id === "fair")?.passed).toBe(true);
-    const required = evaluateGates(input(part), { ...policy, fairness: "require" });
-    expect(required.gates.find((gate) => gate.id === "fair")?.passed).toBe(false);
+    const groups = { title: "sex", of: labels.map((_, i) => i % 2), names: ["f", "m"] };
+    const policy = { ...DEFAULT_GATE_POLICY, decisionThreshold: 0.2 };
+    const judged = { labels, challenger, groups, units: null, seed: 7 };
+    const reported = judgeFairness(judged, policy);
+    expect(reported.parity.demographicParityRatio.value).toBeLessThan(0.3);
+    expect(reported.gate.passed).toBe(true);
+    const required = judgeFairness(judged, { ...policy, fairness: "require" });
+    expect(required.gate).toMatchObject({ passed: false, against: "sex" });
+    expect(required.gate.reason).toContain("outside the band 0.8 to 1.25");
+    const equal = judgeFairness({ ...judged, challenger: scores(0.1) }, { ...policy, fairness: "require" });
+    expect(equal.gate.passed).toBe(true);
   });
 
   it("rows of one customer are drawn together, which widens the intervals", () => {
@@ -99,15 +139,15 @@ describe("publication gates", () => {
     const of = Uint32Array.from({ length: ROWS }, (_, i) => i % 100);
     const repeat = (values: readonly number[]): number[] => values.map((_, i) => values[i % 100] ?? 0);
     const part = { labels: repeat(labels), challenger: repeat(scores(0.1)) };
-    const width = (units: GateInput["units"]): number => {
-      const auc = evaluateGates(input({ ...part, units })).metrics.challenger?.rocAuc;
+    const width = (units: Units | null): number => {
+      const auc = quality({ ...part, units }).metrics?.rocAuc;
       return (auc?.high ?? 0) - (auc?.low ?? 0);
     };
     expect(width({ of, count: 100 })).toBeGreaterThan(3 * width(null));
   });
 
   it("the same input and seed give the same report", () => {
-    const part = input({ champion: scores(1) });
-    expect(evaluateGates(part)).toEqual(evaluateGates(part));
+    const judged = every({ baselines: { other: scores(1) } });
+    expect(judgeQuality(judged, DEFAULT_GATE_POLICY)).toEqual(judgeQuality(judged, DEFAULT_GATE_POLICY));
   });
 });

@@ -1,4 +1,4 @@
-import type { FraudPolicy } from "../../models/contract/manifest.ts";
+import type { FraudPolicy } from "../../../models/contract/manifest.ts";
 
 /** A declined order is a lost sale: decline only where at least this share was fraud. */
 const DECLINE_PRECISION = 0.8;
