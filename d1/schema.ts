@@ -1,3 +1,4 @@
+import type { JobProgress, JobRequest, JobResult } from "../models/contract/api/jobs.ts";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /** d1/STORAGE.md says for each table who writes it, who reads it and what absence means. Times are epoch milliseconds. */
@@ -78,6 +79,54 @@ export const routingHistory = sqliteTable(
     reason: text("reason", { enum: ["promote", "rollback"] }),
   },
   (table) => [primaryKey({ columns: [table.tenant, table.name, table.epoch] })],
+);
+
+export const registrationRefusals = sqliteTable(
+  "registration_refusals",
+  {
+    tenant: text("tenant").notNull(),
+    name: text("name").notNull(),
+    version: text("version").notNull(),
+    code: text("code").notNull(),
+    detail: text("detail").notNull(),
+    refusedAt: integer("refused_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.name, table.version] })],
+);
+
+export const trainingJobs = sqliteTable(
+  "training_jobs",
+  {
+    tenant: text("tenant").notNull(),
+    jobId: text("job_id").notNull(),
+    model: text("model").notNull(),
+    request: text("request", { mode: "json" }).$type<JobRequest>().notNull(),
+    requestHash: text("request_hash").notNull(),
+    idempotencyKey: text("idempotency_key"),
+    state: text("state", {
+      enum: ["queued", "running", "succeeded", "refused", "failed", "cancelled"],
+    }).notNull(),
+    createdAt: integer("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+    notBefore: integer("not_before").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    maxAttempts: integer("max_attempts").notNull(),
+    cancelRequested: integer("cancel_requested", { mode: "boolean" }).notNull().default(false),
+    /** Number of the last lease: grows with each, and every change by a worker names the one it holds. */
+    fence: integer("fence").notNull().default(0),
+    leaseWorker: text("lease_worker"),
+    leaseExpiresAt: integer("lease_expires_at"),
+    heartbeatAt: integer("heartbeat_at"),
+    progress: text("progress", { mode: "json" }).$type<JobProgress>(),
+    result: text("result", { mode: "json" }).$type<JobResult>(),
+    error: text("error"),
+    finishedAt: integer("finished_at"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.jobId] }),
+    uniqueIndex("training_jobs_by_key").on(table.tenant, table.idempotencyKey),
+    index("training_jobs_by_state").on(table.tenant, table.state, table.createdAt),
+  ],
 );
 
 export const deadLetters = sqliteTable(

@@ -13,6 +13,7 @@ import { logError } from "./http/log.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { requestIdOf } from "./http/request-context.ts";
 import { RouteTable } from "./http/route-table.ts";
+import { mountTraining, type TrainingDeps } from "./training/route.ts";
 import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
 import { mountReference } from "./reference/route.ts";
 import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
@@ -23,13 +24,14 @@ export interface AppDeps {
   readonly fraud: FraudRouteDeps;
   readonly features: FeatureRouteDeps;
   readonly registry: RegistryDeps;
+  readonly training: TrainingDeps;
   readonly access: ApiKeyDeps;
   readonly monitoring: MonitoringDeps;
   readonly asset: (name: string) => Promise<Response>;
 }
 
 /** Tags of the contract whose operations are built and mounted. */
-const MOUNTED_TAGS = new Set(["Events", "Features", "Fraud", "Models", "Access", "System"]);
+const MOUNTED_TAGS = new Set(["Events", "Features", "Fraud", "Models", "Training", "Access", "System"]);
 
 /** The operations that this app answers. */
 export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) => MOUNTED_TAGS.has(route.tag));
@@ -44,6 +46,7 @@ export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);
   mountRegistry(app, deps.http, deps.registry);
+  mountTraining(app, deps.http, deps.training);
   mountApiKeys(app, deps.http, deps.access);
   mountMonitoring(app, deps.http, deps.monitoring);
   mountReference(app, deps.http, { routes: MOUNTED_ROUTES, asset: deps.asset });

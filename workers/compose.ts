@@ -4,8 +4,10 @@ import { sql } from "drizzle-orm";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
 import { apiKeyByHash } from "../d1/queries/api-keys.ts";
 import { insertDeadLetters } from "../d1/queries/dead-letters.ts";
-import { registerVersion } from "../d1/queries/registry.ts";
+import { deleteRefusal, insertRefusal } from "../d1/queries/registration-refusals.ts";
+import { isRegistered, registerVersion } from "../d1/queries/registry.ts";
 import { metricsAggregator } from "../durable-objects/metrics-aggregator.ts";
+import type { Manifest } from "../models/contract/manifest.ts";
 import type { Event } from "../models/contract/events.ts";
 import type { FeatureVector } from "../models/features/feature-store.ts";
 import { FRAUD_MODEL } from "../models/catalog/fraud-orders/model.ts";
@@ -40,6 +42,8 @@ import { RoutedModels } from "./inference/model-provider.ts";
 import { RoutingCache } from "./inference/routing-cache.ts";
 import type { ConsumeDeps, RefusedEvent } from "./jobs/consume-events.ts";
 import { type ScorePaidOrdersDeps, scorePaidOrders } from "./jobs/score-paid-orders.ts";
+import type { RegisterUploadsDeps } from "./jobs/register-uploads.ts";
+import { registerStored } from "./registry/register-stored.ts";
 import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
 import { openRecommender } from "./recommendations/load-recommender.ts";
 
@@ -51,6 +55,7 @@ export interface Composition {
   readonly config: Config;
   readonly app: AppDeps;
   readonly consume: ConsumeDeps;
+  readonly uploads: RegisterUploadsDeps;
   readonly flush: () => Promise<void>;
 }
 
@@ -109,9 +114,33 @@ export function compose(env: Env): Composition {
     send,
     metrics,
   };
+  const publishing = {
+    store,
+    knowsFeatureService: (name: string, hash: string) =>
+      featureService(name)?.hash === hash || (name === RANKING_SERVICE.name && hash === RANKING_SERVICE.hash),
+    prove: async (tenant: string, manifest: Manifest, files: ReadonlyMap<string, Uint8Array>) => {
+      if (manifest.kind !== "retrieval") {
+        const model = files.get(MODEL_FILE) ?? new Uint8Array(0);
+        return await proveModel({ kernels, ort: env.ORT }, tenant, manifest, model);
+      }
+      const opened = await openRecommender(kernels, manifest, files);
+      return opened.ok ? ok(null) : opened;
+    },
+    register: async (tenant: string, manifest: Manifest, by: string) => {
+      await registerVersion(db, { tenant, manifest, now: now(), by });
+      await deleteRefusal(db, { tenant, name: manifest.name, version: manifest.version });
+    },
+  };
   return {
     config,
     flush,
+    uploads: {
+      now,
+      metrics,
+      register: (place) =>
+        registerStored({ ...publishing, isRegistered: (key) => isRegistered(db, key) }, place, "bucket-notification"),
+      storeRefusal: (place, refusal, refusedAt) => insertRefusal(db, { ...place, ...refusal, refusedAt }),
+    },
     app: {
       http: httpDeps(env, config, db, metrics, flush),
       events: {
@@ -130,22 +159,12 @@ export function compose(env: Env): Composition {
       },
       features: { store: features, services: FEATURE_SERVICES, catalog: FEATURE_CATALOG, pseudonyms: forTenant },
       registry: {
+        ...publishing,
         db,
-        store,
         routing,
         send,
-        knowsFeatureService: (name, hash) =>
-          featureService(name)?.hash === hash || (name === RANKING_SERVICE.name && hash === RANKING_SERVICE.hash),
-        prove: async (tenant, manifest, files) => {
-          if (manifest.kind !== "retrieval") {
-            const model = files.get(MODEL_FILE) ?? new Uint8Array(0);
-            return await proveModel({ kernels, ort: env.ORT }, tenant, manifest, model);
-          }
-          const opened = await openRecommender(kernels, manifest, files);
-          return opened.ok ? ok(null) : opened;
-        },
-        register: (tenant, manifest, by) => registerVersion(db, { tenant, manifest, now: now(), by }),
       },
+      training: { db },
       access: { db },
       monitoring: {
         version: env.VERSION.id,

@@ -1,6 +1,7 @@
 import { createApp } from "./app.ts";
 import { type Composition, compose } from "./compose.ts";
 import { consumeBatch, storeExhausted } from "./jobs/queue-batches.ts";
+import { registerUploads } from "./jobs/register-uploads.ts";
 
 export { DecisionShard } from "../durable-objects/decision-shard.ts";
 export { EntityShard } from "../durable-objects/entity-shard.ts";
@@ -28,8 +29,10 @@ export default {
   },
 
   async queue(batch, env) {
-    const { consume, flush } = isolateOf(env);
-    if (batch.queue.endsWith("dead-letters")) await storeExhausted(consume, batch);
+    const { consume, uploads, flush } = isolateOf(env);
+    // Queues of an environment carry its name at the end.
+    if (batch.queue.includes("-dead-letters")) await storeExhausted(consume, batch);
+    else if (batch.queue.includes("-model-uploads")) await registerUploads(uploads, batch);
     else await consumeBatch(consume, batch);
     await flush();
   },

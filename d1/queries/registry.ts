@@ -29,18 +29,7 @@ export async function registerVersion(
 ): Promise<void> {
   const { tenant, manifest, now, by } = entry;
   const key = { tenant, name: manifest.name, version: manifest.version };
-  const known = await db
-    .select({ version: modelVersions.version })
-    .from(modelVersions)
-    .where(
-      and(
-        eq(modelVersions.tenant, tenant),
-        eq(modelVersions.name, manifest.name),
-        eq(modelVersions.version, manifest.version),
-      ),
-    )
-    .limit(1);
-  if (known.length > 0) return;
+  if (await isRegistered(db, key)) return;
   const statements: BatchItem<"sqlite">[] = [
     db
       .insert(modelVersions)
@@ -73,6 +62,24 @@ export async function registerVersion(
       .onConflictDoNothing(),
     ...statements,
   ]);
+}
+
+export async function isRegistered(
+  db: DrizzleD1Database,
+  key: { tenant: string; name: string; version: string },
+): Promise<boolean> {
+  const known = await db
+    .select({ version: modelVersions.version })
+    .from(modelVersions)
+    .where(
+      and(
+        eq(modelVersions.tenant, key.tenant),
+        eq(modelVersions.name, key.name),
+        eq(modelVersions.version, key.version),
+      ),
+    )
+    .limit(1);
+  return known.length > 0;
 }
 
 /** Records a change of the routing record and the statuses that follow from it. Idempotent by epoch. */

@@ -26,6 +26,7 @@ export const ERROR_DEFINITIONS = {
   "version-not-found": { status: 404, title: "There is no such version of the model.", action: "fix-request" },
   "schema-not-found": { status: 404, title: "There is no such schema.", action: "fix-request" },
   "object-not-found": { status: 404, title: "There is no such log object.", action: "fix-request" },
+  "job-not-found": { status: 404, title: "There is no such training job.", action: "fix-request" },
   "key-not-found": { status: 404, title: "There is no such API key.", action: "fix-request" },
   "service-not-found": { status: 404, title: "There is no such feature service.", action: "fix-request" },
   "group-not-found": {
@@ -43,6 +44,12 @@ export const ERROR_DEFINITIONS = {
   "nothing-to-roll-back": {
     status: 409,
     title: "The model has no earlier version to go back to.",
+    action: "fix-request",
+  },
+  "job-finished": { status: 409, title: "The training job has ended.", action: "fix-request" },
+  "lease-lost": {
+    status: 409,
+    title: "The training job is no longer this worker's.",
     action: "fix-request",
   },
   "idempotency-conflict": {

@@ -3,6 +3,7 @@ import * as events from "./api/events.ts";
 import * as featureLoads from "./api/feature-loads.ts";
 import * as features from "./api/features.ts";
 import * as fraud from "./api/fraud.ts";
+import * as jobs from "./api/jobs.ts";
 import * as models from "./api/models.ts";
 import * as recommendations from "./api/recommendations.ts";
 import * as system from "./api/system.ts";
@@ -20,5 +21,6 @@ export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(fraud),
   ...routesOf(recommendations),
   ...routesOf(models),
+  ...routesOf(jobs),
   ...routesOf(system),
 ];

@@ -44,6 +44,9 @@ export const METRICS = {
   events_consumed_total: { kind: "counter", help: "Events processed by the consumer, by outcome" },
   dead_letters_total: { kind: "counter", help: "Events stored as dead letters, by reason" },
   model_loads_total: { kind: "counter", help: "Model loads by outcome" },
+  model_uploads_total: { kind: "counter", help: "Notifications of the bucket of models, by outcome" },
+  training_leases_total: { kind: "counter", help: "Training jobs handed to workers, by model" },
+  training_attempts_total: { kind: "counter", help: "Attempts at training jobs that ended, by model and state" },
   metric_points_dropped_total: { kind: "counter", help: "Metric points dropped because too many series exist" },
 } as const satisfies Record<string, CounterDefinition | HistogramDefinition>;
 

@@ -13,6 +13,7 @@ import {
   getModelFile,
   getRoutingHistory,
   listModels,
+  listRefusals,
   promoteModel,
   publishVersion as publishVersionRoute,
   putModelFile,
@@ -25,6 +26,8 @@ import type { RoutingAnswer } from "../../durable-objects/model-routing.ts";
 import type { Manifest } from "../../models/contract/manifest.ts";
 import { err, ok, type Result } from "../../models/result.ts";
 import type { ArtefactPlace, ModelStore } from "../adapters/model-store.ts";
+import { refusalsOf } from "../../d1/queries/registration-refusals.ts";
+import { isLeaseHeld } from "../../d1/queries/training-jobs.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { RequestContext } from "../http/request-context.ts";
@@ -89,6 +92,10 @@ function mountReading(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: Reg
       : new Failure("version-not-found");
   });
 
+  mount(app, http, listRefusals, async ({ params }, { identity }) =>
+    Response.json({ refusals: await refusalsOf(deps.db, identity.tenant, params.name) }),
+  );
+
   mount(app, http, getRoutingHistory, async ({ params, query }, { identity }) => {
     const at = query.at === undefined ? null : Date.parse(query.at);
     const history = await routingHistoryOf(deps.db, identity.tenant, params.name, at);
@@ -108,7 +115,9 @@ function mountPublishing(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: 
     return Response.json({ path, bytes: body.byteLength, created: stored === "created" });
   });
 
-  mount(app, http, publishVersionRoute, async ({ params, body }, { identity }) => {
+  mount(app, http, publishVersionRoute, async ({ params, query, body }, { identity, now }) => {
+    const lost = await lostLease(deps, { tenant: identity.tenant, ...query }, now);
+    if (lost) return lost;
     const request = { tenant: identity.tenant, name: params.name, manifest: body, by: identity.subject };
     const published = await publishVersion(deps, request);
     if (!published.ok) return new Failure(published.error.code, { detail: published.error.detail });
@@ -135,8 +144,10 @@ function mountPublishing(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: 
 }
 
 function mountPromotion(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: RegistryDeps): void {
-  mount(app, http, promoteModel, async ({ params, body }, context) => {
+  mount(app, http, promoteModel, async ({ params, query, body }, context) => {
     const { tenant, subject } = context.identity;
+    const lost = await lostLease(deps, { tenant, ...query }, context.now);
+    if (lost) return lost;
     const place = { tenant, name: params.name, version: body.version };
     const manifest = await deps.store.manifest(place);
     if (!manifest.ok) {
@@ -156,6 +167,21 @@ function mountPromotion(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: R
     if ((await deps.routing.record(tenant, params.name)) === null) return new Failure("model-not-found");
     return await routingResponse(deps, context, await deps.routing.rollBack(tenant, params.name, subject));
   });
+}
+
+/** Refuses what a machine does for a training job that was given to another one; null: no job is named, or the lease is held. */
+async function lostLease(
+  deps: RegistryDeps,
+  lease: { tenant: string; jobId?: string | undefined; fence?: number | undefined },
+  now: number,
+): Promise<Failure | null> {
+  const { tenant, jobId, fence } = lease;
+  if (jobId === undefined && fence === undefined) return null;
+  if (jobId === undefined || fence === undefined) {
+    const path = jobId === undefined ? "jobId" : "fence";
+    return new Failure("invalid-request", { issues: [{ path, message: "jobId and fence go together" }] });
+  }
+  return (await isLeaseHeld(deps.db, { tenant, jobId, fence }, now)) ? null : new Failure("lease-lost");
 }
 
 /** The pointer has moved already; its copies and its history follow, and the promotion is announced once. */

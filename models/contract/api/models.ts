@@ -43,6 +43,20 @@ export const ModelDetail = z
   .meta({ id: "ModelDetail" });
 export type ModelDetail = z.infer<typeof ModelDetail>;
 
+/** A training job's lease, named by what it publishes and promotes: a machine whose job was given to another one changes nothing. */
+const leaseQuery = z.strictObject({
+  jobId: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .optional(),
+  fence: z.coerce.number().int().min(1).optional(),
+});
+
+export const RegistrationRefusal = z
+  .strictObject({ version: ModelVersion, code: z.string().max(64), detail: z.string(), refusedAt: z.int() })
+  .meta({ id: "RegistrationRefusal", description: "Why a version that arrived in the bucket was not registered" });
+export type RegistrationRefusal = z.infer<typeof RegistrationRefusal>;
+
 const modelParams = z.strictObject({ name: ModelName });
 const versionParams = z.strictObject({ name: ModelName, version: ModelVersion });
 
@@ -125,9 +139,11 @@ export const publishVersion = defineRoute({
   tag: "Models",
   summary: "Publish a version",
   description:
-    "Checks the stored files against the manifest, proves the model on its golden vectors, writes the manifest last and registers the version.",
+    "Checks the stored files against the manifest, proves the model on its golden vectors, writes the manifest last and registers the version. Also " +
+    "for a version whose files and manifest were put straight into the bucket, where no notification of the bucket does it.",
   access: ["trainer"],
   params: modelParams,
+  query: leaseQuery,
   body: jsonBody(Manifest, { maxBytes: 1024 * 1024 }),
   responses: {
     200: { description: "It was registered before", schema: VersionSummary },
@@ -142,7 +158,25 @@ export const publishVersion = defineRoute({
     "signature-refused",
     "model-refused",
     "feature-set-unknown",
+    "lease-lost",
   ],
+});
+
+export const listRefusals = defineRoute({
+  operationId: "listRegistrationRefusals",
+  method: "get",
+  path: "/api/v1/models/{name}/refusals",
+  tag: "Models",
+  summary: "Versions that arrived in the bucket and were not registered",
+  access: ["trainer", "operator", "analyst"],
+  params: modelParams,
+  responses: {
+    200: {
+      description: "Newest first, at most 200; a version that was registered later is not here",
+      schema: z.strictObject({ refusals: z.array(RegistrationRefusal) }),
+    },
+  },
+  errors: ["invalid-request"],
 });
 
 export const promoteModel = defineRoute({
@@ -153,6 +187,7 @@ export const promoteModel = defineRoute({
   summary: "Make a version serve",
   access: ["operator", "trainer"],
   params: modelParams,
+  query: leaseQuery,
   body: jsonBody(z.strictObject({ version: ModelVersion }).meta({ id: "PromoteRequest" }), { maxBytes: 1024 }),
   responses: { 200: { description: "The new routing record", schema: RoutingRecord } },
   errors: [
@@ -162,6 +197,7 @@ export const promoteModel = defineRoute({
     "model-not-found",
     "version-not-found",
     "model-refused",
+    "lease-lost",
   ],
 });
 

@@ -4,6 +4,8 @@ import type { Order } from "../../../models/contract/events/orders.ts";
 import type { FraudDecision } from "../../../models/contract/decision-record.ts";
 import { createApp } from "../../../workers/app.ts";
 import { compose } from "../../../workers/compose.ts";
+import type { QueueBatch } from "../../../workers/jobs/queue-batches.ts";
+import { registerUploads } from "../../../workers/jobs/register-uploads.ts";
 import { tokenFor } from "./client.ts";
 
 /** What becomes of a call to a binding: it goes through, never answers, or fails. */
@@ -64,6 +66,11 @@ export class Isolate {
     const body = "placedAt" in order ? { order } : order;
     const response = await this.fetch(`/api/v1/fraud/score${explain === true ? "?explain=1" : ""}`, { body, ...rest });
     return { response, decision: await response.clone().json<FraudDecision>(), calls: this.calls };
+  }
+
+  /** Delivers notifications of the bucket to this isolate. */
+  async consumeUploads(batch: QueueBatch): Promise<void> {
+    await registerUploads(compose(this.#env).uploads, batch);
   }
 
   #observeNamespace(binding: string, namespace: object): object {
