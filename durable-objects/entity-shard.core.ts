@@ -5,10 +5,18 @@ import type { TailFact } from "../models/features/entity-tail.ts";
 import type { FactOutcome } from "../models/features/group-state.ts";
 import { CoarsenedIdentities } from "./coarsened-facts.ts";
 import { EntityRows } from "./entity-rows.ts";
-import { dropElsewhere, exportPage, importPage, type TransferCursor, type TransferPage } from "./entity-transfer.ts";
+import {
+  type DropPage,
+  dropElsewhere,
+  exportPage,
+  importPage,
+  type TransferCursor,
+  type TransferPage,
+} from "./entity-transfer.ts";
 import { type ClaimOutcome, type EventClaim, EventIdentities, IDENTITY_TTL_MS, isRefused } from "./event-identities.ts";
 import type { ShardEntity } from "./shard-entity-cache.ts";
 import { applyMigrations, type ObjectMigration } from "./migrations.ts";
+import { readNote, writeNote } from "./notes.ts";
 
 /** Rows removed or looked at in one sweep, so that an alarm stays within tens of milliseconds. */
 export const SWEEP_ROWS = 1_000;
@@ -50,6 +58,7 @@ export const ENTITY_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  { id: "notes", sql: "CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID" },
 ];
 
 /** Versions of the batch's entities, in its order. 0: there was no state. */
@@ -157,10 +166,18 @@ export class EntityShardCore {
     this.#rows.forget();
   }
 
-  dropElsewhere(place: { readonly index: number; readonly objects: number }): number {
-    const dropped = this.#transaction(() => dropElsewhere(this.#storage.sql, place));
+  dropElsewhere(place: { readonly index: number; readonly objects: number }, cursor: TransferCursor): DropPage {
+    const page = this.#transaction(() => dropElsewhere(this.#storage.sql, place, cursor));
     this.#rows.forget();
-    return dropped;
+    return page;
+  }
+
+  note(name: string): string | null {
+    return readNote(this.#storage.sql, name);
+  }
+
+  setNote(name: string, value: string): void {
+    writeNote(this.#storage.sql, name, value);
   }
 
   /** Removes a bounded number of expired identities and entities. Returns whether there may be more to do at once. */

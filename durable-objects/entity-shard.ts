@@ -4,7 +4,7 @@ import type { FactBatch } from "../models/features/fact-batch.ts";
 import { objectOf } from "../models/sharding/virtual-shards.ts";
 import { type AppliedFacts, type AttemptAnswer, type EntityStates, EntityShardCore } from "./entity-shard.core.ts";
 import type { ClaimOutcome, EventClaim } from "./event-identities.ts";
-import type { TransferCursor, TransferPage } from "./entity-transfer.ts";
+import type { DropPage, TransferCursor, TransferPage } from "./entity-transfer.ts";
 
 /** Time between sweeps while there is more to remove, and when there is not. */
 const BUSY_SWEEP_MS = 1_000;
@@ -60,8 +60,16 @@ export class EntityShard extends DurableObject {
     this.#core.importPage(page);
   }
 
-  async dropElsewhere(place: { index: number; objects: number }): Promise<number> {
-    return this.#core.dropElsewhere(place);
+  async dropElsewhere(place: { index: number; objects: number }, cursor: TransferCursor): Promise<DropPage> {
+    return this.#core.dropElsewhere(place, cursor);
+  }
+
+  async note(name: string): Promise<string | null> {
+    return this.#core.note(name);
+  }
+
+  async setNote(name: string, value: string): Promise<void> {
+    this.#core.setNote(name, value);
   }
 
   override async alarm(): Promise<void> {

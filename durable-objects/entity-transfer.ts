@@ -1,7 +1,8 @@
 import type { Catalog } from "../models/features/catalog.ts";
 import { decodeEntity, encodeEntity } from "../models/features/entity-state.ts";
 import { entityTypeOf } from "../models/features/fact-batch.ts";
-import { mergeEntities } from "../models/features/merge-states.ts";
+import { mergeCopies } from "../models/features/merge-states.ts";
+import { CoarsenedIdentities } from "./coarsened-facts.ts";
 import { type EntityRow, readEntity, removeEntity } from "./entity-rows.ts";
 import { objectOf, virtualShardOf } from "../models/sharding/virtual-shards.ts";
 
@@ -106,53 +107,87 @@ export function importPage(
 }
 
 function importEntity(sql: SqlStorage, catalog: Catalog, entity: TransferredEntity, nextVersion: () => number): void {
-  const { name } = entity;
-  const layouts = catalog.layouts(entityTypeOf(name));
+  const { name, version, ingestedAt, state } = entity;
   const known = sql
     .exec<EntityRow>("SELECT id, name, version, ingested_at, state FROM entities WHERE name = ?", name)
     .toArray()[0];
-  let { state, version, ingestedAt } = entity;
-  if (known) {
-    const own = readEntity(sql, catalog, known);
-    state = encodeEntity(mergeEntities(own.state, decodeEntity(entity.state, layouts), layouts, "copies"), layouts);
-    version = nextVersion();
-    ingestedAt = Math.max(own.ingestedAt, ingestedAt);
-    sql.exec("DELETE FROM tails WHERE entity = ?", known.id);
-  }
+  const id =
+    known?.id ??
+    sql
+      .exec<{ id: number }>(
+        "INSERT INTO entities (name, virtual_shard, version, ingested_at, state) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        name,
+        virtualShardOf(name),
+        version,
+        ingestedAt,
+        state,
+      )
+      .one().id;
+  const coarsened = new CoarsenedIdentities(sql);
+  for (const [group = 0, identity = 0, at = 0] of entity.coarsened) coarsened.of(id, group, at).add(identity);
+  coarsened.flush();
+  if (!known) return;
+  const layouts = catalog.layouts(entityTypeOf(name));
+  const own = readEntity(sql, catalog, known);
+  const newest = Math.max(own.ingestedAt, ingestedAt);
+  const merged = mergeCopies(own.state, decodeEntity(state, layouts), layouts, {
+    now: newest,
+    coarsened: (group) => coarsened.of(id, group, newest),
+  });
+  coarsened.flush();
+  const encoded = encodeEntity(merged, layouts);
+  sql.exec("DELETE FROM tails WHERE entity = ?", id);
   sql.exec(
-    `INSERT INTO entities (name, virtual_shard, version, ingested_at, state) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET version = excluded.version, ingested_at = excluded.ingested_at, state = excluded.state`,
-    name,
-    virtualShardOf(name),
-    version,
-    ingestedAt,
-    state,
+    "UPDATE entities SET version = ?, ingested_at = ?, state = ? WHERE id = ?",
+    nextVersion(),
+    newest,
+    encoded,
+    id,
   );
-  const { id } = sql.exec<{ id: number }>("SELECT id FROM entities WHERE name = ?", name).one();
-  for (const [group = 0, identity = 0, at = 0] of entity.coarsened) {
-    sql.exec(
-      "INSERT OR IGNORE INTO coarsened (entity, feature_group, identity, at) VALUES (?, ?, ?, ?)",
-      id,
-      group,
-      identity,
-      at,
-    );
-  }
 }
 
-/** Removes what another object holds once there are `objects` of them. Returns how many rows went. */
-export function dropElsewhere(sql: SqlStorage, place: { readonly index: number; readonly objects: number }): number {
+/** What one page of removals did, and where to go on; cursor null: that was all. */
+export interface DropPage {
+  readonly dropped: number;
+  readonly cursor: TransferCursor | null;
+}
+
+/** Rows looked at by one page of removals. */
+const DROP_ROWS = 1_000;
+
+/** Removes what another object holds once there are `objects` of them, a page at a time. */
+export function dropElsewhere(
+  sql: SqlStorage,
+  place: { readonly index: number; readonly objects: number },
+  cursor: TransferCursor,
+): DropPage {
   let dropped = 0;
   const isElsewhere = (key: string): boolean => objectOf(key, place.objects) !== place.index;
-  for (const { id, name } of sql.exec<{ id: number; name: string }>("SELECT id, name FROM entities").toArray()) {
+  const entities = sql
+    .exec<{ id: number; name: string }>(
+      "SELECT id, name FROM entities WHERE id > ? ORDER BY id LIMIT ?",
+      cursor.entity,
+      DROP_ROWS,
+    )
+    .toArray();
+  for (const { id, name } of entities) {
     if (!isElsewhere(name)) continue;
     removeEntity(sql, id);
     dropped++;
   }
-  for (const { identity } of sql.exec<{ identity: string }>("SELECT identity FROM events").toArray()) {
+  const events = sql
+    .exec<{ identity: string }>(
+      "SELECT identity FROM events WHERE identity > ? ORDER BY identity LIMIT ?",
+      cursor.event,
+      DROP_ROWS,
+    )
+    .toArray();
+  for (const { identity } of events) {
     if (!isElsewhere(identity)) continue;
     sql.exec("DELETE FROM events WHERE identity = ?", identity);
     dropped++;
   }
-  return dropped;
+  const isLast = entities.length < DROP_ROWS && events.length < DROP_ROWS;
+  const after = { entity: entities.at(-1)?.id ?? cursor.entity, event: events.at(-1)?.identity ?? cursor.event };
+  return { dropped, cursor: isLast ? null : after };
 }

@@ -7,6 +7,7 @@ import { type IngestDeps, mountIngestion } from "./events/ingest.ts";
 import { type LogDeps, mountEventLog } from "./events/log-routes.ts";
 import { mountFeatureLoads } from "./features/load-route.ts";
 import { type FeatureRouteDeps, mountFeatures } from "./features/route.ts";
+import { mountFeatureShards, type ShardRouteDeps } from "./features/shards-route.ts";
 import { type FraudRouteDeps, mountFraud } from "./fraud/route.ts";
 import { Failure, problemResponse } from "./http/failure.ts";
 import { logError } from "./http/log.ts";
@@ -23,6 +24,7 @@ export interface AppDeps {
   readonly events: IngestDeps & DeadLetterDeps & LogDeps;
   readonly fraud: FraudRouteDeps;
   readonly features: FeatureRouteDeps;
+  readonly shards: ShardRouteDeps;
   readonly registry: RegistryDeps;
   readonly training: TrainingDeps;
   readonly access: ApiKeyDeps;
@@ -42,6 +44,7 @@ export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
   mountFeatureLoads(app, deps.http, deps.features);
+  mountFeatureShards(app, deps.http, deps.shards);
   mountIngestion(app, deps.http, deps.events);
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);

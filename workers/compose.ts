@@ -6,6 +6,7 @@ import { apiKeyByHash } from "../d1/queries/api-keys.ts";
 import { insertDeadLetters } from "../d1/queries/dead-letters.ts";
 import { deleteRefusal, insertRefusal } from "../d1/queries/registration-refusals.ts";
 import { isRegistered, registerVersion } from "../d1/queries/registry.ts";
+import type { EntityShard } from "../durable-objects/entity-shard.ts";
 import { metricsAggregator } from "../durable-objects/metrics-aggregator.ts";
 import type { Manifest } from "../models/contract/manifest.ts";
 import type { Event } from "../models/contract/events.ts";
@@ -13,6 +14,7 @@ import type { FeatureVector } from "../models/features/feature-store.ts";
 import { FRAUD_MODEL } from "../models/catalog/fraud-orders/model.ts";
 import kernels from "../models/engine/kernels/kernels.wasm";
 import { createFeatureStore } from "./features/create-feature-store.ts";
+import { replicasOf } from "./features/replicas.ts";
 import { hex, sha256 } from "../models/contract/sha256.ts";
 import { encodeUtf8 } from "../models/onnx/utf8.ts";
 import { RANKING_SERVICE } from "../models/recommend/ranking-features.ts";
@@ -41,6 +43,7 @@ import { loadModel, MODEL_FILE, proveModel } from "./inference/load-model.ts";
 import { RoutedModels } from "./inference/model-provider.ts";
 import { RoutingCache } from "./inference/routing-cache.ts";
 import type { ConsumeDeps, RefusedEvent } from "./jobs/consume-events.ts";
+import type { ReshardDeps, ReshardPlan } from "./jobs/reshard-entities.ts";
 import { type ScorePaidOrdersDeps, scorePaidOrders } from "./jobs/score-paid-orders.ts";
 import type { RegisterUploadsDeps } from "./jobs/register-uploads.ts";
 import { registerStored } from "./registry/register-stored.ts";
@@ -77,6 +80,7 @@ export function compose(env: Env): Composition {
     metrics,
     now,
     background,
+    replicas: replicasOf(config.hotEntities),
   });
   const pseudonyms = new Pseudonyms(config.pseudonymKey);
   const models = new RoutedModels({
@@ -158,6 +162,11 @@ export function compose(env: Env): Composition {
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },
       features: { store: features, services: FEATURE_SERVICES, catalog: FEATURE_CATALOG, pseudonyms: forTenant },
+      shards: {
+        objects: config.entityShardObjects,
+        hotEntities: config.hotEntities,
+        reshard: (tenant) => reshardDeps(inJurisdiction(env.ENTITY_SHARDS, config), config.entityShardObjects, tenant),
+      },
       registry: {
         ...publishing,
         db,
@@ -230,6 +239,21 @@ function observeFreshness(metrics: MetricRegistry): (features: FeatureVector) =>
     let newest = Number.POSITIVE_INFINITY;
     for (const age of ages) if (age !== null && age > 0 && age < newest) newest = age;
     if (Number.isFinite(newest)) metrics.observe("feature_freshness_seconds", newest, { service: FRAUD_FEATURES.name });
+  };
+}
+
+/** A reshard of one tenant's entities. Its progress is kept by the first object, which every layout has. */
+function reshardDeps(namespace: DurableObjectNamespace<EntityShard>, serving: number, tenant: string): ReshardDeps {
+  const object = (index: number) => namespace.getByName(`${tenant}/${index}`);
+  return {
+    object,
+    serving,
+    now,
+    load: async () => {
+      const note = await object(0).note("reshard");
+      return note === null ? null : (JSON.parse(note) as ReshardPlan);
+    },
+    save: (plan) => object(0).setNote("reshard", JSON.stringify(plan)),
   };
 }
 

@@ -1,5 +1,15 @@
 import * as z from "zod";
 import { parsePublicKeys, type PublicKey } from "../models/contract/signing-key.ts";
+import { type HotEntity, parseHotEntities } from "./features/replicas.ts";
+
+function hotEntities(text: string, context: z.RefinementCtx): HotEntity[] {
+  try {
+    return parseHotEntities(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+}
 
 const Variables = z.object({
   ENVIRONMENT: z.enum(["development", "staging", "production"]),
@@ -9,6 +19,7 @@ const Variables = z.object({
   JWT_SECRET: z.string().min(32, "at least 32 characters").optional(),
   PSEUDONYM_KEY: z.string().min(32, "at least 32 characters"),
   ENTITY_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
+  HOT_ENTITIES: z.string().default("").transform(hotEntities),
   DECISION_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
   MODEL_PUBLIC_KEYS: z.string().transform((text, context) => {
@@ -36,6 +47,8 @@ export interface Config {
   readonly audience: string;
   readonly pseudonymKey: string;
   readonly entityShardObjects: number;
+  /** Entities kept in several parts, each in a shard of its own. */
+  readonly hotEntities: readonly HotEntity[];
   readonly decisionShardObjects: number;
   readonly jurisdiction: Jurisdiction | null;
   /** Whose manifests are believed; empty: everybody's, which production does not allow. */
@@ -65,6 +78,7 @@ export function readConfig(env: object): Config {
     audience: variables.JWT_AUDIENCE,
     pseudonymKey: variables.PSEUDONYM_KEY,
     entityShardObjects: variables.ENTITY_SHARD_OBJECTS,
+    hotEntities: variables.HOT_ENTITIES,
     decisionShardObjects: variables.DECISION_SHARD_OBJECTS,
     jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
     modelPublicKeys: variables.MODEL_PUBLIC_KEYS,

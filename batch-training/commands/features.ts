@@ -19,6 +19,7 @@ import { checkRegistry, generateRegistry, readRegistry } from "../features/regis
 import { asUserError, connectOrExplain } from "./connection.ts";
 import { consistency } from "./features-consistency.ts";
 import { load } from "./features-load.ts";
+import { reshard } from "./features-reshard.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -254,5 +255,5 @@ function time(option: string, text: string): number {
 
 export const features = defineCommand({
   meta: { name: "features", description: "Look at feature definitions, build training rows, load values" },
-  subCommands: { list, show, diff, validate, generate, explain, build, load, consistency },
+  subCommands: { list, show, diff, validate, generate, explain, build, load, reshard, consistency },
 });

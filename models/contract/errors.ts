@@ -57,6 +57,11 @@ export const ERROR_DEFINITIONS = {
     title: "The idempotency key was used for another request.",
     action: "fix-request",
   },
+  "reshard-conflict": {
+    status: 409,
+    title: "The reshard under way does not allow this step.",
+    action: "fix-request",
+  },
   "manifest-refused": { status: 422, title: "The manifest does not describe the stored files.", action: "fix-request" },
   "signature-refused": {
     status: 422,

@@ -1,6 +1,7 @@
 import type { RouteDefinition } from "./api/define.ts";
 import * as events from "./api/events.ts";
 import * as featureLoads from "./api/feature-loads.ts";
+import * as featureShards from "./api/feature-shards.ts";
 import * as features from "./api/features.ts";
 import * as fraud from "./api/fraud.ts";
 import * as jobs from "./api/jobs.ts";
@@ -18,6 +19,7 @@ export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(events),
   ...routesOf(features),
   ...routesOf(featureLoads),
+  ...routesOf(featureShards),
   ...routesOf(fraud),
   ...routesOf(recommendations),
   ...routesOf(models),

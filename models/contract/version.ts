@@ -6,7 +6,7 @@
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`; training jobs; refusals of uploads.
- *    For recommenders: the manifest's optional `recommender`.
+ *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "2f66590081365bdaa01e47c2b4bb21a78b95d9a3e31c718bd57a3e41cacd606a";
+export const CONTRACT_HASH = "554dcf68e997a64ca5311d5102a2f99361235859ae1b64f635792272546c9122";

@@ -3,7 +3,17 @@ import type { StoredEvent } from "../contract/events.ts";
 import type { Order } from "../contract/events/orders.ts";
 
 /** What state is kept for. `id` is a pseudonym where the entity is personal. */
-export type EntityType = "customer" | "device" | "card" | "address" | "session" | "terminal" | "product" | "sensor";
+export const ENTITY_TYPES = [
+  "customer",
+  "device",
+  "card",
+  "address",
+  "session",
+  "terminal",
+  "product",
+  "sensor",
+] as const;
+export type EntityType = (typeof ENTITY_TYPES)[number];
 export interface EntityKey {
   readonly type: EntityType;
   readonly id: string;

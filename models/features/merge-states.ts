@@ -1,35 +1,89 @@
 import type { EntityState } from "./entity-state.ts";
-import { emptyGroup, type GroupLayout, type GroupState, mergeTile, type Tile } from "./group-state.ts";
+import {
+  addFact,
+  type CoarsenedFacts,
+  copyGroup,
+  emptyGroup,
+  type Fact,
+  FIRST_COLUMN,
+  type GroupLayout,
+  type GroupState,
+  mergeTile,
+  type Tile,
+} from "./group-state.ts";
 import { copySummary, isBefore } from "./summary.ts";
 
 /**
- * Merges states of one entity that were kept in several places. Facts are told apart by identity, so a fact that both have counts
- * once; tiles are added, so they must not have coarsened the same facts: `disjoint` states come from facts that were routed by
- * identity (a hot entity), others from a copy (a reshard), where the tiles of the one with more facts in them are taken.
+ * Merges the parts of a hot entity. Facts are told apart by identity, so a fact that both have counts once; tiles are added, so they must
+ * not have coarsened the same facts: facts are routed to parts by identity.
  */
-export function mergeEntities(
-  a: EntityState,
-  b: EntityState,
-  layouts: readonly GroupLayout[],
-  kind: "disjoint" | "copies",
-): EntityState {
+export function mergeParts(a: EntityState, b: EntityState, layouts: readonly GroupLayout[]): EntityState {
   return {
     groups: layouts.map((layout) => {
       const left = a.groups[layout.slot] ?? null;
       const right = b.groups[layout.slot] ?? null;
       if (left === null || right === null) return left ?? right;
-      return mergeGroups(left, right, layout, kind);
+      return mergeGroups(left, right, layout);
     }),
-    foreign: [...a.foreign, ...b.foreign.filter((section) => a.foreign.every((known) => known.id !== section.id))],
+    foreign: foreignOf(a, b),
   };
 }
 
+function foreignOf(a: EntityState, b: EntityState): EntityState["foreign"] {
+  return [...a.foreign, ...b.foreign.filter((section) => a.foreign.every((known) => known.id !== section.id))];
+}
+
+/**
+ * Merges two copies of one entity that went on apart for a while, as in a reshard. The copy with more facts in tiles is taken, and the
+ * exact facts of the other are added to it like any facts: those that it has, exactly or in a tile, count once. `coarsened` knows what
+ * is in the tiles of either. A late fact that only the other copy had, and had in a tile already, is lost: it takes more facts than the
+ * group keeps exactly, and one older than all of these, between the two copies of a reshard.
+ */
+export function mergeCopies(
+  a: EntityState,
+  b: EntityState,
+  layouts: readonly GroupLayout[],
+  options: { readonly now: number; readonly coarsened: (group: number) => CoarsenedFacts },
+): EntityState {
+  const groups = layouts.map((layout) => {
+    const left = a.groups[layout.slot] ?? null;
+    const right = b.groups[layout.slot] ?? null;
+    if (left === null || right === null) return left ?? right;
+    const isFuller = tiledFacts(right) > tiledFacts(left);
+    const merged = copyGroup(isFuller ? right : left);
+    const coarsened = options.coarsened(layout.id);
+    for (const fact of exactFacts(isFuller ? left : right, layout))
+      addFact(merged, layout, fact, options.now, coarsened);
+    return merged;
+  });
+  return { groups, foreign: foreignOf(a, b) };
+}
+
+function tiledFacts({ tiles }: GroupState): number {
+  return tiles.reduce((sum, tile) => sum + tile.facts.count, 0);
+}
+
+/** The exact facts of a state, each followed by its retraction where there is one. */
+function* exactFacts(state: GroupState, { stride, columnNames, retractedAt }: GroupLayout): Generator<Fact> {
+  for (let row = 0; row < state.count; row++) {
+    const at = row * stride;
+    const time = state.rows[at] as number;
+    const identity = state.rows[at + 1] as number;
+    const retracted = retractedAt < 0 ? Number.POSITIVE_INFINITY : (state.rows[at + retractedAt] as number);
+    const columns = state.rows.slice(at + FIRST_COLUMN, at + FIRST_COLUMN + columnNames.length);
+    // A negative time marks a retraction that waits for its fact.
+    if (retracted >= 0) yield { time, identity, columns, retractedAt: Number.POSITIVE_INFINITY, retraction: false };
+    if (retracted < Number.POSITIVE_INFINITY)
+      yield { time, identity, columns: [], retractedAt: Math.abs(retracted), retraction: true };
+  }
+}
+
 /** May hold more exact facts than the layout keeps: whoever stores it coarsens as facts are added. */
-function mergeGroups(a: GroupState, b: GroupState, layout: GroupLayout, kind: "disjoint" | "copies"): GroupState {
+function mergeGroups(a: GroupState, b: GroupState, layout: GroupLayout): GroupState {
   const merged = emptyGroup(layout);
   merged.rows = new Float64Array((a.count + b.count + 1) * layout.stride);
   mergeRows(merged, a, b, layout);
-  merged.tiles = kind === "disjoint" ? addTiles(a.tiles, b.tiles, layout) : fullerTiles(a.tiles, b.tiles).map(copyTile);
+  merged.tiles = addTiles(a.tiles, b.tiles, layout);
   const isBehind = isBefore(a.frontierTime, a.frontierId, b.frontierTime, b.frontierId);
   merged.frontierTime = isBehind ? b.frontierTime : a.frontierTime;
   merged.frontierId = isBehind ? b.frontierId : a.frontierId;
@@ -75,9 +129,4 @@ function addTiles(a: readonly Tile[], b: readonly Tile[], layout: GroupLayout): 
 
 function copyTile(tile: Tile): Tile {
   return { ...tile, facts: copySummary(tile.facts), columns: tile.columns.map(copySummary) };
-}
-
-function fullerTiles(a: readonly Tile[], b: readonly Tile[]): readonly Tile[] {
-  const facts = (tiles: readonly Tile[]): number => tiles.reduce((sum, tile) => sum + tile.facts.count, 0);
-  return facts(b) > facts(a) ? b : a;
 }

@@ -2,9 +2,15 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { EntityShardCore } from "../../../durable-objects/entity-shard.core.ts";
 import { IDENTITY_TTL_MS } from "../../../durable-objects/event-identities.ts";
-import { FEATURE_CATALOG } from "../../../models/catalog/feature-catalog.ts";
-import { copyAll, dropMoved } from "../../../workers/jobs/reshard-entities.ts";
-import { anOrder, aPlacedOrder, at } from "../../support/events.ts";
+import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../../models/catalog/feature-catalog.ts";
+import type { ReshardPhase } from "../../../models/contract/api/feature-shards.ts";
+import {
+  advanceReshard,
+  type ReshardDeps,
+  type ReshardPlan,
+  SETTLE_MS,
+} from "../../../workers/jobs/reshard-entities.ts";
+import { anOrder, aPlacedOrder, at, T0 } from "../../support/events.ts";
 import { aStore, aTenant, DEADLINE_MS, namespace, request, stored } from "./a-store.ts";
 
 const MINUTE_MS = 60_000;
@@ -24,6 +30,35 @@ const placed = (tenant: string, i: number, customer = `c${i % 7}`) =>
 const requests = (tenant: string) =>
   Array.from({ length: 7 }, (_, i) => request(tenant, anOrder({ orderId: "q", customerId: `c${i}`, deviceId: "d1" })));
 
+/** A reshard as the Worker runs it, with the number of objects that is deployed and the clock in hand. */
+class Plans implements ReshardDeps {
+  readonly object: ReshardDeps["object"];
+  readonly #notes: { note(name: string): Promise<string | null>; setNote(name: string, value: string): Promise<void> };
+  serving: number;
+  clock = T0;
+
+  constructor(tenant: string, serving: number) {
+    this.object = (index) => namespace.getByName(`${tenant}/${index}`);
+    this.#notes = namespace.getByName(`${tenant}/0`);
+    this.serving = serving;
+  }
+
+  now = (): number => this.clock;
+  load = async (): Promise<ReshardPlan | null> => {
+    const note = await this.#notes.note("reshard");
+    return note === null ? null : (JSON.parse(note) as ReshardPlan);
+  };
+  save = async (plan: ReshardPlan): Promise<void> => await this.#notes.setNote("reshard", JSON.stringify(plan));
+
+  async until(phase: ReshardPhase, work: { to: number; pages: number }): Promise<ReshardPlan> {
+    for (let call = 0; call < 100; call++) {
+      const plan = await advanceReshard(this, work);
+      if (plan.phase === phase) return plan;
+    }
+    throw new Error(`never ${phase}`);
+  }
+}
+
 describe("resharding", () => {
   it.each([
     [1, 4],
@@ -33,15 +68,20 @@ describe("resharding", () => {
     const tenant = aTenant();
     const reference = aTenant();
     const events = Array.from({ length: 60 }, (_, i) => placed(tenant, i));
-    const deps = { object: (index: number) => namespace.getByName(`${tenant}/${index}`) };
-
+    const work = { to, pages: 1 };
     await aStore(from).store.apply(tenant, events.slice(0, 30));
-    await copyAll(deps, { from, to });
-    // Between the copy and the deployment the old layout goes on; afterwards the new one takes over.
+    const plans = new Plans(tenant, from);
+    expect((await plans.until("waiting-for-deployment", work)).moved).toBeGreaterThan(0);
+    // Between the copy and the deployment the old layout goes on; afterwards the new one takes over, in some isolates earlier.
     await aStore(from).store.apply(tenant, events.slice(30, 45));
-    await aStore(to).store.apply(tenant, events.slice(45));
-    await copyAll(deps, { from, to });
-    await dropMoved(deps, { from, to });
+    plans.serving = to;
+    await aStore(to).store.apply(tenant, events.slice(45, 55));
+    await plans.until("settling", work);
+    await aStore(from).store.apply(tenant, events.slice(55));
+    expect((await advanceReshard(plans, work)).phase).toBe("settling");
+    plans.clock += SETTLE_MS;
+    const done = await plans.until("done", work);
+    expect(done.dropped).toBeGreaterThan(0);
 
     await aStore(2).store.apply(
       reference,
@@ -51,6 +91,58 @@ describe("resharding", () => {
     const expected = await aStore(2).store.read(requests(reference), DEADLINE_MS);
     expect(moved.map(({ vector }) => [...vector])).toEqual(expected.map(({ vector }) => [...vector]));
     expect(new Set(await aStore(to).store.apply(tenant, events))).toEqual(new Set(["duplicate"]));
+  });
+});
+
+describe("a reshard under way", () => {
+  it("goes on where it stopped, and refuses steps that would lose facts", async () => {
+    const tenant = aTenant();
+    await aStore(2).store.apply(
+      tenant,
+      Array.from({ length: 30 }, (_, i) => placed(tenant, i)),
+    );
+    const plans = new Plans(tenant, 2);
+    const first = await advanceReshard(plans, { to: 5, pages: 1 });
+    expect(first).toMatchObject({ phase: "copying", from: 2, to: 5, object: 1 });
+    // Nothing was deployed: another number may be chosen.
+    expect(await advanceReshard(plans, { to: 3, pages: 1 })).toMatchObject({ phase: "copying", to: 3, object: 1 });
+    await plans.until("waiting-for-deployment", { to: 3, pages: 5 });
+    plans.serving = 3;
+    await plans.until("settling", { to: 3, pages: 5 });
+    await expect(advanceReshard(plans, { to: 4, pages: 1 })).rejects.toThrow(/finish it with objects = 3/);
+    plans.serving = 2;
+    await expect(advanceReshard(plans, { to: 3, pages: 1 })).rejects.toThrow(/Deploy with ENTITY_SHARD_OBJECTS = 3/);
+    plans.serving = 3;
+    plans.clock += SETTLE_MS;
+    await plans.until("done", { to: 3, pages: 5 });
+    expect(await advanceReshard(plans, { to: 3, pages: 1 })).toMatchObject({ phase: "done" });
+  });
+
+  it("does not count a fact twice that one copy holds exactly and the other in a tile, and gives no version twice", async () => {
+    const tenant = aTenant();
+    const reference = aTenant();
+    const many = (of: string, from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => placed(of, 400 - from - i, "busy"));
+    // 250 facts are exact when they are copied; afterwards both layouts add more than the group keeps exactly.
+    await aStore(1).store.apply(tenant, many(tenant, 0, 250));
+    const plans = new Plans(tenant, 1);
+    await plans.until("waiting-for-deployment", { to: 4, pages: 5 });
+    await aStore(1).store.apply(tenant, many(tenant, 250, 330));
+    plans.serving = 4;
+    await aStore(4).store.apply(tenant, many(tenant, 330, 400));
+    const isolate = aStore(4).store;
+    const order = request(tenant, anOrder({ orderId: "q", customerId: "busy", deviceId: "d1" }));
+    const [between] = await isolate.read([order], DEADLINE_MS);
+    await plans.until("settling", { to: 4, pages: 5 });
+    plans.clock += SETTLE_MS;
+    await plans.until("done", { to: 4, pages: 5 });
+    await aStore(1).store.apply(reference, many(reference, 0, 400));
+    const [expected] = await aStore(1).store.read([{ ...order, tenant: reference }], DEADLINE_MS);
+    const [moved] = await isolate.read([order], DEADLINE_MS);
+    const count = FRAUD_FEATURES.indexOf("customer_orders_7d");
+    expect(moved?.vector[count]).toBe(401);
+    expect(moved?.vector[count]).toBe(expected?.vector[count]);
+    expect(moved?.watermarks[0]?.version).toBeGreaterThan(between?.watermarks[0]?.version ?? 0);
   });
 });
 
