@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
-import { ParquetWriter, fileWriter } from "hyparquet-writer";
 import type { CompiledService } from "../../models/features/compile-service.ts";
-import { type AssembledRow, assembleRows } from "./assemble-rows.ts";
-import type { BuildAnswer, BuildJob } from "./build-worker.ts";
+import { BuildTeam } from "./build-team.ts";
+import type { LogPart } from "./log-lines.ts";
+import { ParquetParts } from "./parquet-parts.ts";
+import { splitRows } from "./row-sample.ts";
 
 export interface BuildOptions {
   /** NDJSON files of stored events, in any order, gzipped where the name ends with .gz. */
@@ -21,11 +21,11 @@ export interface BuildOptions {
   readonly threads: number;
   /** Rows that are wanted, by order id; default all. */
   readonly wanted?: ReadonlySet<string>;
-  /** Log bytes behind one partition; less means less memory and more files. */
+  /** Log bytes behind one partition; less means less memory. */
   readonly partitionBytes?: number;
+  /** Rows assembled together: one row group of the file. */
+  readonly rangeRows?: number;
   readonly onStage: (text: string) => void;
-  /** Called with every row that is written. */
-  readonly onRow?: (row: AssembledRow) => void;
 }
 
 export interface BuildReport {
@@ -35,38 +35,78 @@ export interface BuildReport {
   readonly immature: number;
   readonly partitions: number;
   readonly seconds: number;
+  /** Seconds of reading, replaying and assembling. */
+  readonly stages: readonly [number, number, number];
 }
 
-/** Log bytes behind one partition: its records and its entities' state stay within a few hundred megabytes of memory. */
-const PARTITION_BYTES = 48 * 1024 * 1024;
-const MAX_PARTITIONS = 256;
+/** Log bytes behind one partition: its records stay within a hundred megabytes of memory per thread. */
+const PARTITION_BYTES = 32 * 1024 * 1024;
+/** Beyond 32 GB of log partitions grow with it. */
+const MAX_PARTITIONS = 1_024;
 /** Compressed logs are about this much larger when read. */
 const GZIP_FACTOR = 8;
-const ROW_GROUP = 20_000;
+/** Plain files are divided into parts of this size, so that one large file keeps every thread busy. */
+const PART_BYTES = 32 * 1024 * 1024;
+const RANGE_ROWS = 20_000;
 
 /**
- * Builds training rows from a log of any size in bounded memory: events are taken apart by entity onto disk, each partition is
- * replayed on its own, several at a time, and the parts of a row are merged in the order of the log. Writes Parquet.
+ * Builds training rows from a log of any size in bounded memory, in three passes that share their work by thread: events are taken apart by
+ * entity onto disk; each partition of entities is replayed and its rows' questions answered; the answers are put together in ranges of the
+ * log and written as Parquet, in the order of the log. The file appears when it is complete.
  */
 export async function buildFeatures(options: BuildOptions): Promise<BuildReport> {
   const started = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "edgewise-features-"));
-  const threads = Math.max(1, options.threads);
-  const workers = Array.from({ length: threads }, () => new Worker(new URL("./build-worker.ts", import.meta.url)));
+  const team = new BuildTeam(Math.max(1, options.threads));
+  const parquet = new ParquetParts(options.out, options.service);
   try {
     const partitions = partitionCount(options.files, options.partitionBytes ?? PARTITION_BYTES);
+    const lap = stopwatch();
     options.onStage(`reading ${options.files.length} files into ${partitions} partitions`);
-    const counts = await firstPass(options, { folder, workers, partitions });
-    options.onStage(`${counts.events} events read; replaying ${partitions} partitions on ${threads} threads`);
-    await secondPass(options, { folder, workers, partitions });
-    options.onStage("merging rows");
-    const knownAt = options.knownAt ?? counts.newest;
-    const written = await writeParquet(options, assembleRows(folder, partitions, options.service), knownAt);
-    return { events: counts.events, partitions, seconds: (performance.now() - started) / 1000, ...written };
+    const log = await readLog(options, { team, folder, partitions });
+    const read = lap();
+    options.onStage(`${log.events} events read in ${read.toFixed(1)} s; replaying ${partitions} partitions`);
+    const splits = splitRows(log.samples, options.rangeRows ?? RANGE_ROWS);
+    await team.all<"replay">(() => ({
+      kind: "replay",
+      spills: log.spills,
+      splits,
+      knownAt: options.knownAt ?? log.newest,
+    }));
+    const counts = { rows: 0, positives: 0, immature: 0 };
+    const all = Array.from({ length: partitions }, (_, partition) => ({ kind: "partition", partition }) as const);
+    await team.each<"partition">(all, (part) => {
+      counts.rows += part.rows;
+      counts.positives += part.positives;
+      counts.immature += part.immature;
+    });
+    const spills = await team.all<"end-partitions">(() => ({ kind: "end-partitions" }));
+    for (const { path } of log.spills) rmSync(path, { force: true });
+    const replayed = lap();
+    options.onStage(`${counts.rows} rows answered in ${replayed.toFixed(1)} s; writing ${options.out}`);
+    await team.all<"assemble">(() => ({ kind: "assemble", spills }));
+    const ranges = Array.from({ length: splits.length / 2 + 1 }, (_, range) => ({ kind: "range", range }) as const);
+    await team.each<"range">(ranges, (rows) => {
+      if (rows.rows > 0) parquet.add(rows);
+    });
+    await parquet.finish();
+    const stages = [read, replayed, lap()] as const;
+    return { events: log.events, partitions, seconds: (performance.now() - started) / 1000, stages, ...counts };
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    parquet.discard();
+    await team.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Seconds since the last call. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const seconds = (performance.now() - last) / 1000;
+    last = performance.now();
+    return seconds;
+  };
 }
 
 function partitionCount(files: readonly string[], partitionBytes: number): number {
@@ -74,132 +114,44 @@ function partitionCount(files: readonly string[], partitionBytes: number): numbe
   return Math.min(MAX_PARTITIONS, Math.max(1, Math.ceil(bytes / partitionBytes)));
 }
 
-interface Team {
+interface FirstPass {
+  readonly team: BuildTeam;
   readonly folder: string;
-  readonly workers: readonly Worker[];
   readonly partitions: number;
 }
 
-async function firstPass(options: BuildOptions, team: Team): Promise<{ events: number; newest: number }> {
-  const numbered = options.files.map((path, number) => ({ path, number }));
-  const answers = await Promise.all(
-    team.workers.map((worker, writer) =>
-      ask(worker, {
-        pass: 1,
-        folder: team.folder,
-        service: options.service.name,
-        partitions: team.partitions,
-        files: numbered.filter(({ number }) => number % team.workers.length === writer),
-        writer,
-        from: options.from ?? Number.NEGATIVE_INFINITY,
-        to: options.to ?? Number.POSITIVE_INFINITY,
-      }),
-    ),
+async function readLog(options: BuildOptions, { team, folder, partitions }: FirstPass) {
+  await team.all<"start">((thread) => ({
+    kind: "start",
+    folder,
+    thread,
+    service: options.service.name,
+    partitions,
+    from: options.from ?? Number.NEGATIVE_INFINITY,
+    to: options.to ?? Number.POSITIVE_INFINITY,
+    wanted: options.wanted ?? null,
+    maturityMs: options.maturityMs,
+  }));
+  const jobs = options.files.flatMap((path, number) =>
+    partsOf(path).map((part) => ({ kind: "part", part, number }) as const),
   );
+  await team.each<"part">(jobs, () => {});
+  const logs = await team.all<"end-parts">(() => ({ kind: "end-parts" }));
   return {
-    events: answers.reduce((sum, answer) => sum + answer.events, 0),
-    newest: Math.max(...answers.map((answer) => answer.newest)),
+    spills: logs.map((log) => log.spill),
+    samples: logs.map((log) => log.sample),
+    events: logs.reduce((sum, log) => sum + log.events, 0),
+    newest: logs.reduce((newest, log) => Math.max(newest, log.newest), Number.NEGATIVE_INFINITY),
   };
 }
 
-async function secondPass(options: BuildOptions, team: Team): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    team.workers.map(async (worker) => {
-      while (next < team.partitions) {
-        const partition = next++;
-        await ask(worker, {
-          pass: 2,
-          folder: team.folder,
-          service: options.service.name,
-          partition,
-          writers: team.workers.length,
-          maturityMs: options.maturityMs,
-        });
-      }
-    }),
-  );
-}
-
-async function ask(worker: Worker, job: BuildJob): Promise<Extract<BuildAnswer, { ok: true }>> {
-  const answer = await new Promise<BuildAnswer>((resolve, reject) => {
-    const settle = (use: () => void): void => {
-      worker.off("message", onMessage);
-      worker.off("error", onError);
-      use();
-    };
-    const onMessage = (message: BuildAnswer): void => settle(() => resolve(message));
-    const onError = (error: unknown): void => settle(() => reject(error));
-    worker.on("message", onMessage);
-    worker.on("error", onError);
-    // A worker thread's port, not a window: there is no origin.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin
-    worker.postMessage(job);
-  });
-  if (!answer.ok) throw new Error(answer.message);
-  return answer;
-}
-
-async function writeParquet(
-  options: BuildOptions,
-  rows: Iterable<AssembledRow>,
-  knownAt: number,
-): Promise<{ rows: number; positives: number; immature: number }> {
-  const { service } = options;
-  const text = (name: string) =>
-    ({ name, type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" }) as const;
-  const number = (name: string, type: "DOUBLE" | "FLOAT") => ({ name, type, repetition_type: "REQUIRED" }) as const;
-  const columns = [
-    text("order_id"),
-    text("subject"),
-    number("as_of", "DOUBLE"),
-    number("label", "FLOAT"),
-    number("labelled_at", "DOUBLE"),
-    ...service.names.map((name) => number(name, "FLOAT")),
-  ];
-  const writer = new ParquetWriter({
-    writer: fileWriter(options.out),
-    schema: [{ name: "root", num_children: columns.length }, ...columns],
-    kvMetadata: [
-      { key: "feature_service", value: service.name },
-      { key: "feature_service_hash", value: service.hash },
-    ],
-  });
-  const counts = { rows: 0, positives: 0, immature: 0 };
-  let group: AssembledRow[] = [];
-  const flush = async (): Promise<void> => {
-    if (group.length > 0) await writer.write({ columnData: columnData(group, columns, service) });
-    group = [];
-  };
-  for (const row of rows) {
-    if (options.wanted && !options.wanted.has(row.id)) continue;
-    if (row.asOf + options.maturityMs > knownAt) {
-      counts.immature++;
-      continue;
-    }
-    counts.rows++;
-    if (!Number.isNaN(row.labelledAt)) counts.positives++;
-    options.onRow?.(row);
-    group.push(row);
-    if (group.length === ROW_GROUP) await flush();
-  }
-  await flush();
-  await writer.finish();
-  return counts;
-}
-
-function columnData(
-  rows: readonly AssembledRow[],
-  columns: readonly { name: string; type: string }[],
-  service: CompiledService,
-) {
-  const fixed = [
-    rows.map((row) => row.id),
-    rows.map((row) => row.subject),
-    Float64Array.from(rows, (row) => row.asOf),
-    Float32Array.from(rows, (row) => (Number.isNaN(row.labelledAt) ? 0 : 1)),
-    Float64Array.from(rows, (row) => row.labelledAt),
-  ];
-  const features = service.names.map((_, at) => Float32Array.from(rows, (row) => row.vector[at] ?? Number.NaN));
-  return [...fixed, ...features].map((data, at) => ({ name: columns[at]?.name ?? "", data }));
+function partsOf(path: string): LogPart[] {
+  if (path.endsWith(".gz")) return [{ path, from: 0, to: Number.POSITIVE_INFINITY }];
+  const count = Math.max(1, Math.ceil(statSync(path).size / PART_BYTES));
+  return Array.from({ length: count }, (_, at) => ({
+    path,
+    from: at * PART_BYTES,
+    // The last part has no end: a line that is being written belongs to it.
+    to: at === count - 1 ? Number.POSITIVE_INFINITY : (at + 1) * PART_BYTES,
+  }));
 }

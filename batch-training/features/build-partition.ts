@@ -1,191 +1,174 @@
-import { join } from "node:path";
-import type { ByteReader, ByteWriter } from "../../models/features/bytes.ts";
-import type { Catalog } from "../../models/features/catalog.ts";
-import type { CompiledService } from "../../models/features/compile-service.ts";
-import { addEntityFact, emptyEntity, type EntityState } from "../../models/features/entity-state.ts";
-import { finishEntity } from "../../models/features/finish-vector.ts";
-import type { Fact } from "../../models/features/group-state.ts";
-import { FramedWriter, readFramed } from "./framed-file.ts";
-import { partitionFile } from "./partition-log.ts";
 import {
-  type AskRecord,
-  compareKeys,
-  type FactRecord,
-  type PartitionRecord,
-  readNumbers,
-  readRecord,
-  readText,
-  type RecordKey,
-  type RowRecord,
-  writeNumbers,
-  writeText,
-} from "./partition-records.ts";
+  type BuildPlan,
+  askLength,
+  factLength,
+  isEarlier,
+  LABEL_LENGTH,
+  type PlannedEntity,
+  ROW_HEAD,
+} from "./build-plan.ts";
+import { EntityReplay } from "./entity-replay.ts";
+import { type GroupedRecords, groupRecords } from "./grouped-records.ts";
+import { PairTable } from "./pair-table.ts";
+import { endOfTexts, MAX_RECORD_DOUBLES } from "./record-texts.ts";
+import { rangeOf } from "./row-sample.ts";
+import { readSpills, type Spill, type SpillWriter } from "./spill-file.ts";
 
 export interface PartitionWork {
-  readonly folder: string;
+  readonly plan: BuildPlan;
+  /** What the first pass wrote. */
+  readonly spills: readonly Spill[];
   readonly partition: number;
-  readonly writers: number;
-  readonly catalog: Catalog;
-  readonly service: CompiledService;
+  /** Where answers and finished rows go: streams by `answerStreams`, partitions by `splits`. */
+  readonly out: SpillWriter;
+  readonly splits: Float64Array;
   readonly maturityMs: number;
+  /** Epoch milliseconds from which on nothing was known. */
+  readonly knownAt: number;
 }
 
-/** A finished row without its aggregates. */
-export interface RowOut extends RecordKey {
-  readonly id: string;
-  readonly subject: string;
-  readonly asOf: number;
-  /** Epoch milliseconds; NaN: not labelled within the maturity. */
-  readonly labelledAt: number;
-  readonly values: Float64Array;
+export interface PartitionCounts {
+  readonly rows: number;
+  readonly positives: number;
+  readonly immature: number;
 }
 
-/** The aggregates of one entity for the row of the same key. */
-export interface AggregatesOut extends RecordKey {
-  /** Index among the service's entities. */
-  readonly index: number;
-  readonly values: Float64Array;
+/** Streams of the second pass: the answers of each entity (visibleAt, sequence, aggregates), then rows. */
+export const answerStreams = (plan: BuildPlan): number => plan.entities.length + 1;
+/** visibleAt, sequence, asOf, labelledAt; then the request features and the texts. */
+export const ROW_OUT_HEAD = 4;
+
+/** Second pass: replays one partition's entities and joins its rows to their labels. Memory: the records of the partition. */
+export function buildPartition(work: PartitionWork): PartitionCounts {
+  for (const entity of work.plan.entities) answerEntities(work, entity);
+  return writeRows(work);
 }
 
-export const rowsFile = (folder: string, partition: number): string => join(folder, `rows-${partition}.bin`);
-export const aggregatesFile = (folder: string, partition: number): string =>
-  join(folder, `aggregates-${partition}.bin`);
-
-/** Indexes of the aggregates of each entity of a service, in the order in which their values are written. */
-export function aggregateIndexes(service: CompiledService): number[][] {
-  return service.entities.map((_, entity) =>
-    service.features.flatMap((feature, index) =>
-      feature.kind === "aggregate" && service.windows[feature.window]?.entity === entity ? [index] : [],
-    ),
-  );
+function answerEntities(work: PartitionWork, entity: PlannedEntity): void {
+  const { plan, spills, partition } = work;
+  const asks = readSpills(spills, partition, plan.askStream + entity.index);
+  if (asks.length === 0) return;
+  const stride = askLength(entity);
+  // Entities that no row asks for are not replayed.
+  const owners = new PairTable();
+  for (let at = 0; at < asks.length; at += stride) owners.add(asks[at] as number, asks[at + 1] as number);
+  const grouped = groupRecords(asks, stride, owners);
+  const facts = entity.groups.map(({ group, stream }) => ({
+    group: stream,
+    records: groupRecords(readSpills(spills, partition, stream), factLength(group), owners),
+  }));
+  const replay = new EntityReplay(plan, entity);
+  for (let owner = 0; owner < owners.size; owner++) answerEntity(work, { entity, replay, asks: grouped, facts, owner });
 }
 
-/** Second pass: replays one partition in the order of the log. Memory: the records of one partition and the state of its entities. */
-export function buildPartition(work: PartitionWork): void {
-  const records: PartitionRecord[] = [];
-  for (let writer = 0; writer < work.writers; writer++) {
-    for (const record of readFramed(partitionFile(work.folder, writer, work.partition), readRecord))
-      records.push(record);
+interface OneEntity {
+  readonly entity: PlannedEntity;
+  readonly replay: EntityReplay;
+  readonly asks: GroupedRecords;
+  readonly facts: readonly { readonly group: number; readonly records: GroupedRecords }[];
+  readonly owner: number;
+}
+
+/** Rows asked before, of one entity: the first question of a row counts. */
+const asked = new Set<number>();
+const answer = new Float64Array(MAX_RECORD_DOUBLES);
+
+function answerEntity(work: PartitionWork, { entity, replay, asks, facts, owner }: OneEntity): void {
+  const { out, splits, maturityMs, knownAt } = work;
+  const { data, order, starts } = asks;
+  const next = facts.map(({ records }) => records.starts[owner] as number);
+  replay.begin();
+  asked.clear();
+  for (let place = starts[owner] as number; place < (starts[owner + 1] as number); place++) {
+    const at = order[place] as number;
+    const visibleAt = data[at + 2] as number;
+    const sequence = data[at + 3] as number;
+    const identity = data[at + 4] as number;
+    if (asked.has(identity)) continue;
+    asked.add(identity);
+    if ((data[at + 5] as number) + maturityMs > knownAt) continue;
+    // Facts of one event come after its question. Groups do not see each other, so each is brought up to it by itself.
+    for (const [index, { group, records }] of facts.entries())
+      next[index] = applyBefore(replay, { group, records, from: next[index] as number, owner }, visibleAt, sequence);
+    answer[0] = visibleAt;
+    answer[1] = sequence;
+    const end = replay.answer(data, at, answer, 2);
+    out.add(rangeOf(splits, visibleAt, sequence), entity.index, answer, end);
   }
-  // Stable: what one event gives keeps its order, questions before facts.
-  records.sort(compareKeys);
-  writeRows(work, records);
-  writeAggregates(work, records);
 }
 
-function writeRows({ folder, partition, maturityMs }: PartitionWork, records: readonly PartitionRecord[]): void {
-  const labelledAt = new Map<string, number>();
-  for (const record of records)
-    if (record.kind === "label" && !labelledAt.has(record.id)) labelledAt.set(record.id, record.visibleAt);
-  const seen = new Set<string>();
-  const out = new FramedWriter(rowsFile(folder, partition));
-  for (const record of records) {
-    if (record.kind !== "row" || seen.has(record.id)) continue;
-    seen.add(record.id);
-    const at = labelledAt.get(record.id) ?? Number.NaN;
-    const isKnown = at <= record.asOf + maturityMs;
-    out.add((writer) => writeRowOut(writer, record, isKnown ? at : Number.NaN));
+interface FactsOfOwner {
+  readonly group: number;
+  readonly records: GroupedRecords;
+  readonly from: number;
+  readonly owner: number;
+}
+
+/** Applies an entity's facts that lie before a place in the log; returns the position behind them. */
+function applyBefore(
+  replay: EntityReplay,
+  { group, records, from, owner }: FactsOfOwner,
+  visibleAt: number,
+  sequence: number,
+): number {
+  const { data, order, starts } = records;
+  const end = starts[owner + 1] as number;
+  let place = from;
+  for (; place < end; place++) {
+    const at = order[place] as number;
+    if (!isEarlier(data[at + 2] as number, data[at + 3] as number, visibleAt, sequence)) break;
+    replay.apply(group, data, at);
   }
-  out.close();
+  return place;
 }
 
-function writeRowOut(out: ByteWriter, row: RowRecord, labelledAt: number): void {
-  out.number(row.visibleAt);
-  out.varint(row.sequence);
-  writeText(out, row.id);
-  writeText(out, row.subject);
-  out.number(row.asOf);
-  out.number(labelledAt);
-  writeNumbers(out, row.values);
-}
-
-export function readRowOut(reader: ByteReader): RowOut {
-  return {
-    visibleAt: reader.number(),
-    sequence: reader.varint(),
-    id: readText(reader),
-    subject: readText(reader),
-    asOf: reader.number(),
-    labelledAt: reader.number(),
-    values: readNumbers(reader),
-  };
-}
-
-export function readAggregatesOut(reader: ByteReader): AggregatesOut {
-  return { visibleAt: reader.number(), sequence: reader.varint(), index: reader.varint(), values: readNumbers(reader) };
-}
-
-function writeAggregates(work: PartitionWork, records: readonly PartitionRecord[]): void {
-  const { folder, partition, service } = work;
-  const indexes = aggregateIndexes(service);
-  const replay = new PartitionReplay(work.catalog);
-  const seen = new Set<string>();
-  const values = new Float64Array(service.features.length);
-  const out = new FramedWriter(aggregatesFile(folder, partition));
-  for (const record of records) {
-    if (record.kind === "fact") replay.apply(record);
-    else if (record.kind === "ask") {
-      const key = `${record.entity}\n${record.identity}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      replay.answer(service, record, values);
-      const own = Float64Array.from(indexes[record.index] ?? [], (index) => values[index] ?? Number.NaN);
-      out.add((writer) => {
-        writer.number(record.visibleAt);
-        writer.varint(record.sequence);
-        writer.varint(record.index);
-        writeNumbers(writer, own);
-      });
+/** Joins rows to their labels: the first record of a row counts, and the first of its labels. */
+function writeRows({ plan, spills, partition, out, splits, maturityMs, knownAt }: PartitionWork): PartitionCounts {
+  const rows = readSpills(spills, partition, plan.rowStream);
+  const { owners, first } = firstRows(rows, ROW_HEAD + plan.requestFeatures.length);
+  const labels = readSpills(spills, partition, plan.labelStream);
+  const labelledAt = new Float64Array(owners.size).fill(Number.POSITIVE_INFINITY);
+  for (let at = 0; at < labels.length; at += LABEL_LENGTH) {
+    const row = owners.get(labels[at] as number, labels[at + 1] as number);
+    if (row >= 0) labelledAt[row] = Math.min(labelledAt[row] as number, labels[at + 2] as number);
+  }
+  const counts = { rows: 0, positives: 0, immature: 0 };
+  for (let row = 0; row < owners.size; row++) {
+    const at = first[row] as number;
+    const asOf = rows[at + 4] as number;
+    if (asOf + maturityMs > knownAt) {
+      counts.immature++;
+      continue;
     }
+    const isPositive = (labelledAt[row] as number) <= asOf + maturityMs;
+    counts.rows++;
+    if (isPositive) counts.positives++;
+    const visibleAt = rows[at + 2] as number;
+    const sequence = rows[at + 3] as number;
+    answer.set([visibleAt, sequence, asOf, isPositive ? (labelledAt[row] as number) : Number.NaN]);
+    const texts = at + ROW_HEAD + plan.requestFeatures.length;
+    const rest = rows.subarray(at + ROW_HEAD, endOfTexts(rows, texts, ROW_TEXTS));
+    answer.set(rest, ROW_OUT_HEAD);
+    out.add(rangeOf(splits, visibleAt, sequence), plan.entities.length, answer, ROW_OUT_HEAD + rest.length);
   }
-  out.close();
+  return counts;
 }
 
-/** State of a partition's entities: as ReplayState, from records instead of events. */
-class PartitionReplay {
-  readonly #catalog: Catalog;
-  readonly #entities = new Map<string, { readonly state: EntityState; newest: number }>();
-  readonly #coarsened = new Set<string>();
+/** Id and subject. */
+export const ROW_TEXTS = 2;
 
-  constructor(catalog: Catalog) {
-    this.#catalog = catalog;
+/** Positions of the first record of every row, by the number that the table gives it. */
+function firstRows(rows: Float64Array, textsAt: number): { owners: PairTable; first: number[] } {
+  const owners = new PairTable();
+  const first: number[] = [];
+  for (let at = 0; at < rows.length; at = endOfTexts(rows, at + textsAt, ROW_TEXTS)) {
+    const row = owners.add(rows[at] as number, rows[at + 1] as number);
+    const known = first[row];
+    if (
+      known === undefined ||
+      isEarlier(rows[at + 2] as number, rows[at + 3] as number, rows[known + 2] as number, rows[known + 3] as number)
+    )
+      first[row] = at;
   }
-
-  apply(record: FactRecord): void {
-    const group = this.#catalog.groupById(record.group);
-    if (!group) throw new Error(`a partition file names the unknown feature group ${record.group}`);
-    let entity = this.#entities.get(record.entity);
-    if (!entity) {
-      entity = { state: emptyEntity(this.#catalog.layouts(group.definition.entity)), newest: record.visibleAt };
-      this.#entities.set(record.entity, entity);
-    }
-    entity.newest = Math.max(entity.newest, record.visibleAt);
-    const { time, identity, columns, retractedAt } = record;
-    const fact: Fact = { time, identity, columns, retractedAt, retraction: retractedAt !== Number.POSITIVE_INFINITY };
-    const key = (of: number): string => `${record.entity}\n${group.id}\n${of}`;
-    addEntityFact(entity.state, group, fact, entity.newest, {
-      has: (of) => this.#coarsened.has(key(of)),
-      add: (of) => void this.#coarsened.add(key(of)),
-    });
-  }
-
-  answer(service: CompiledService, ask: AskRecord, values: Float64Array): void {
-    const facts = new Map(
-      ask.own.flatMap(({ group: id, columns }) => {
-        const group = this.#catalog.groupById(id);
-        if (!group) return [];
-        const fact: Fact = {
-          time: ask.asOf,
-          identity: ask.identity,
-          columns,
-          retractedAt: Number.POSITIVE_INFINITY,
-          retraction: false,
-        };
-        return [[group, fact] as const];
-      }),
-    );
-    const state = this.#entities.get(ask.entity)?.state ?? null;
-    const request = { payload: {}, asOf: ask.asOf, own: { identity: ask.identity, facts } };
-    finishEntity(service, { index: ask.index, state }, request, values);
-  }
+  return { owners, first };
 }

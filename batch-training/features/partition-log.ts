@@ -1,129 +1,167 @@
-import { createReadStream } from "node:fs";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { createGunzip } from "node:zlib";
 import type { StoredEvent } from "../../models/contract/events.ts";
-import { type Catalog, factOf } from "../../models/features/catalog.ts";
-import type { CompiledService } from "../../models/features/compile-service.ts";
+import { factOf } from "../../models/features/catalog.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
-import { entityName } from "../../models/features/fact-batch.ts";
+import { parseTime } from "../../models/features/evaluate.ts";
 import { finishRequest, requestEntities } from "../../models/features/finish-vector.ts";
-import { hash48 } from "../../models/features/hash.ts";
-import { hashText } from "../../models/sharding/virtual-shards.ts";
-import { FramedWriter } from "./framed-file.ts";
-import { type PartitionRecord, writeRecord } from "./partition-records.ts";
-import { requestReader, sourceReader } from "./source-reader.ts";
+import { hash48, hash53 } from "../../models/features/hash.ts";
+import { ASK_HEAD, type BuildPlan, FACT_HEAD, LABEL_LENGTH, ROW_HEAD } from "./build-plan.ts";
+import { lineNumber, type LogPart, readLines } from "./log-lines.ts";
+import { appendTexts, MAX_RECORD_DOUBLES } from "./record-texts.ts";
+import { type RowSample, RowSampler } from "./row-sample.ts";
+import { requestReader, type SourceFact, sourceReader } from "./source-reader.ts";
+import { type Spill, SpillWriter } from "./spill-file.ts";
 
 export interface PartitionOptions {
-  /** NDJSON files of stored events, gzipped where the name ends with .gz, each with its number among all files. */
-  readonly files: readonly { readonly path: string; readonly number: number }[];
-  readonly folder: string;
-  readonly partitions: number;
-  /** Part of the output file names: writers side by side each have their own files. */
-  readonly writer: number;
-  readonly catalog: Catalog;
-  readonly service: CompiledService;
+  readonly plan: BuildPlan;
   readonly label: SourceDefinition;
+  /** The file to write. */
+  readonly path: string;
+  readonly partitions: number;
+  /** As-of times of rows: from here (inclusive) to there (exclusive). */
   readonly from: number;
   readonly to: number;
+  /** Ids of the rows that are wanted; null: all. */
+  readonly wanted: ReadonlySet<string> | null;
 }
 
-/** Lines of one file; its number times this is the sequence of its first. */
-const MAX_LINES = 2 ** 28;
-
-export interface PartitionCounts {
-  events: number;
+export interface PartitionedLog {
+  readonly spill: Spill;
+  readonly events: number;
   /** Newest ingestion time, epoch milliseconds; -∞ of an empty log. */
-  newest: number;
+  readonly newest: number;
+  readonly sample: RowSample;
 }
 
-export function partitionFile(folder: string, writer: number, partition: number): string {
-  return join(folder, `records-${partition}-${writer}.bin`);
-}
+/** Bytes of one file, uncompressed; its number times this plus a line's offset is the line's place in the log. */
+const MAX_FILE_BYTES = 2 ** 35;
 
-/** First pass: takes every event apart and writes its facts, rows and labels to the partitions they belong to. */
-export async function partitionLog(options: PartitionOptions): Promise<PartitionCounts> {
-  const { partitions, folder, writer } = options;
-  const writers = Array.from({ length: partitions }, (_, at) => new FramedWriter(partitionFile(folder, writer, at)));
-  const counts: PartitionCounts = { events: 0, newest: Number.NEGATIVE_INFINITY };
-  const emit = (key: string, record: PartitionRecord): void => {
-    writers[hashText(key) % partitions]?.add((out) => writeRecord(out, record));
-  };
-  const takeApart = dissector(options, emit);
-  for (const { path, number } of options.files) {
-    let line = 0;
-    for await (const event of eventsOf(path)) {
-      takeApart(event, number * MAX_LINES + line++);
-      counts.events++;
-      counts.newest = Math.max(counts.newest, event.ingestedAt);
-    }
+/** First pass: takes events apart and writes facts and questions to the partition of their entity, rows and labels to that of the row. */
+export class LogPartitioner {
+  readonly #options: PartitionOptions;
+  readonly #out: SpillWriter;
+  readonly #request: ReturnType<typeof requestReader>;
+  readonly #label: ReturnType<typeof sourceReader>;
+  readonly #streamOf: ReadonlyMap<number, number>;
+  readonly #sampler = new RowSampler();
+  readonly #record = new Float64Array(MAX_RECORD_DOUBLES);
+  readonly #values: Float64Array;
+  #events = 0;
+  #newest = Number.NEGATIVE_INFINITY;
+
+  constructor(options: PartitionOptions) {
+    const { plan, label, path, partitions } = options;
+    this.#options = options;
+    this.#out = new SpillWriter(path, { partitions, streams: plan.streams });
+    this.#request = requestReader(plan.service);
+    this.#label = sourceReader(label);
+    this.#streamOf = new Map(plan.groups.map((group, stream) => [group.id, stream]));
+    this.#values = new Float64Array(plan.service.features.length);
   }
-  for (const one of writers) one.close();
-  return counts;
-}
 
-async function* eventsOf(path: string): AsyncGenerator<StoredEvent> {
-  const stream = createReadStream(path);
-  const input = path.endsWith(".gz") ? stream.pipe(createGunzip()) : stream;
-  let line = 0;
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    line++;
-    if (text === "") continue;
+  /** Throws with the file and the line where one is no stored event. */
+  async read(part: LogPart, number: number): Promise<void> {
+    let at = 0;
     try {
-      yield JSON.parse(text) as StoredEvent;
+      await readLines(part, (text, offset) => {
+        at = offset;
+        if (text === "" || text === "\r") return;
+        if (offset >= MAX_FILE_BYTES) throw new BadLineError(`lies beyond ${MAX_FILE_BYTES} bytes; divide the file`);
+        this.#take(parseEvent(text), number * MAX_FILE_BYTES + offset);
+      });
     } catch (error) {
-      throw new Error(`${path}, line ${line} is not JSON`, { cause: error });
+      if (!(error instanceof BadLineError)) throw error;
+      throw new Error(`${part.path}, line ${await lineNumber(part.path, at)} ${error.message}`, { cause: error });
     }
+  }
+
+  close(): PartitionedLog {
+    return { spill: this.#out.close(), events: this.#events, newest: this.#newest, sample: this.#sampler.result() };
+  }
+
+  #take(event: StoredEvent, sequence: number): void {
+    this.#events++;
+    if (event.ingestedAt > this.#newest) this.#newest = event.ingestedAt;
+    const { from, to, wanted, plan, partitions } = this.#options;
+    const record = this.#record;
+    record[2] = event.ingestedAt;
+    record[3] = sequence;
+    const asked = this.#request(event);
+    if (asked !== null && asked.time >= from && asked.time < to && (wanted === null || wanted.has(asked.identity)))
+      this.#ask(asked);
+    const labelled = this.#label(event);
+    if (labelled !== null)
+      this.#out.add(this.#name(labelled.identity) % partitions, plan.labelStream, record, LABEL_LENGTH);
+    for (const { group, entity, fact } of plan.catalog.factsOf(event)) {
+      const stream = this.#streamOf.get(group.id);
+      if (stream === undefined) continue;
+      const partition = this.#name(entity.id) % partitions;
+      record[4] = fact.time;
+      record[5] = fact.identity;
+      record[6] = fact.retraction ? fact.retractedAt : Number.POSITIVE_INFINITY;
+      for (let column = 0; column < group.columns.length; column++)
+        record[FACT_HEAD + column] = fact.columns[column] ?? Number.NaN;
+      this.#out.add(partition, stream, record, FACT_HEAD + group.columns.length);
+    }
+  }
+
+  /** A row, and its questions to each of its entities. */
+  #ask({ identity, subject, time: asOf, payload }: SourceFact & { readonly subject: string }): void {
+    const { plan, partitions } = this.#options;
+    const record = this.#record;
+    this.#sampler.add(record[2] as number, record[3] as number);
+    finishRequest(plan.service, { payload, asOf }, this.#values);
+    const partition = this.#name(identity) % partitions;
+    record[4] = asOf;
+    let length = ROW_HEAD;
+    for (const index of plan.requestFeatures) record[length++] = this.#values[index] as number;
+    this.#out.add(partition, plan.rowStream, record, appendTexts(record, length, [identity, subject]));
+    const ids = requestEntities(plan.service, { payload, asOf });
+    const scope = { root: payload, time: asOf, asOf, feature: null };
+    const hashed = hash48(identity);
+    for (const entity of plan.entities) {
+      const id = ids[entity.index];
+      if (id === null || id === undefined) continue;
+      const to = this.#name(id) % partitions;
+      record[4] = hashed;
+      record[5] = asOf;
+      let end = ASK_HEAD;
+      for (const group of entity.ownGroups) {
+        const { columns } = factOf(group, scope, asOf, 0);
+        for (let column = 0; column < columns.length; column++) record[end++] = columns[column] ?? Number.NaN;
+      }
+      this.#out.add(to, plan.askStream + entity.index, record, end);
+    }
+  }
+
+  /** Writes the two hashes of a name; returns the first. */
+  #name(id: string): number {
+    const hashed = hash48(id);
+    this.#record[0] = hashed;
+    this.#record[1] = hash53(id);
+    return hashed;
   }
 }
 
-function dissector(
-  { catalog, service, label, from, to }: PartitionOptions,
-  emit: (key: string, record: PartitionRecord) => void,
-): (event: StoredEvent, sequence: number) => void {
-  const request = requestReader(service);
-  const labels = sourceReader(label);
-  const requestIndexes = service.features.flatMap((feature, index) => (feature.kind === "request" ? [index] : []));
-  const values = new Float64Array(service.features.length);
-  return (event, sequence) => {
-    const key = { visibleAt: event.ingestedAt, sequence };
-    const asked = request(event);
-    if (asked !== null && asked.time >= from && asked.time < to) {
-      const context = { payload: asked.payload, asOf: asked.time };
-      finishRequest(service, context, values);
-      const own = Float64Array.from(requestIndexes, (index) => values[index] ?? Number.NaN);
-      const { identity: id, subject, time: asOf } = asked;
-      emit(id, { ...key, kind: "row", id, subject, asOf, values: own });
-      const scope = { root: asked.payload, time: asOf, asOf, feature: null };
-      for (const [index, entityId] of requestEntities(service, context).entries()) {
-        const type = service.entities[index]?.type;
-        if (entityId === null || type === undefined) continue;
-        const groups = catalog
-          .layouts(type)
-          .filter((group) => service.windows.some((w) => w.group === group && w.isOfRequest));
-        const facts = groups.map((group) => ({
-          group: group.id,
-          columns: Float64Array.from(factOf(group, scope, asOf, 0).columns),
-        }));
-        const entity = entityName({ type, id: entityId });
-        emit(entity, { ...key, kind: "ask", entity, index, identity: hash48(id), asOf, own: facts });
-      }
-    }
-    const labelled = labels(event);
-    if (labelled !== null) emit(labelled.identity, { ...key, kind: "label", id: labelled.identity });
-    for (const { group, entity, fact } of catalog.factsOf(event)) {
-      const name = entityName(entity);
-      const { time, identity, columns, retractedAt } = fact;
-      emit(name, {
-        ...key,
-        kind: "fact",
-        entity: name,
-        group: group.id,
-        time,
-        identity,
-        retractedAt: fact.retraction ? retractedAt : Number.POSITIVE_INFINITY,
-        columns: Float64Array.from(columns),
-      });
-    }
-  };
+/** What is wrong with a line, to be said behind its file and number. */
+class BadLineError extends Error {}
+
+/** Says what a line lacks that a stored event has; what the definitions do not find inside its data is missing, not wrong. */
+function parseEvent(text: string): StoredEvent {
+  let event: Partial<StoredEvent> | null;
+  try {
+    event = JSON.parse(text) as Partial<StoredEvent> | null;
+  } catch (error) {
+    throw new BadLineError("is not JSON", { cause: error });
+  }
+  if (typeof event !== "object" || event === null) throw new BadLineError("is no stored event but a single value");
+  const { type, source, id, time, ingestedAt } = event;
+  if (typeof type !== "string" || typeof source !== "string" || typeof id !== "string")
+    throw new BadLineError("is no stored event: it needs type, source and id");
+  if (typeof time !== "string" || Number.isNaN(parseTime(time)))
+    throw new BadLineError(`is no stored event: its time is ${JSON.stringify(time)}`);
+  if (typeof ingestedAt !== "number" || !Number.isFinite(ingestedAt))
+    throw new BadLineError(
+      `is no stored event: its ingestedAt is ${JSON.stringify(ingestedAt)}, not epoch milliseconds`,
+    );
+  return event as StoredEvent;
 }

@@ -2,7 +2,7 @@ import type { StoredEvent } from "../../models/contract/events.ts";
 import { compileSource } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
-import { readPath, type Scope } from "../../models/features/evaluate.ts";
+import { parseTime, readPath, type Scope } from "../../models/features/evaluate.ts";
 
 /** Identity, time and payload of a fact, apart from any group. */
 export interface SourceFact {
@@ -19,7 +19,7 @@ export function sourceReader(definition: SourceDefinition): (event: StoredEvent)
     const root = roots.get(event.type);
     if (!root) return null;
     const payload = root(event.data);
-    const scope: Scope = { root: payload, time: Date.parse(event.time), asOf: event.ingestedAt, feature: null };
+    const scope: Scope = { root: payload, time: parseTime(event.time), asOf: event.ingestedAt, feature: null };
     if (source.where !== null && source.where(scope) !== true) return null;
     const identity = source.identity?.(scope);
     const time = source.time?.(scope) ?? scope.time;

@@ -1,9 +1,11 @@
 import { MAX_FUTURE_SKEW_MS, type EventType, type StoredEvent } from "../contract/events.ts";
 import type { GroupDefinition, Keep, RetractionDefinition, ServiceDefinition, SourceDefinition } from "./definition.ts";
-import { asNumber, compileExpression, readPath, type Evaluate, type Scope } from "./evaluate.ts";
+import { asNumber, compileExpression, parseTime, readPath, type Evaluate, type Scope } from "./evaluate.ts";
+import type { Node } from "./expression.ts";
 import type { EntityKey, EntityType } from "./feature-store.ts";
 import { FIRST_COLUMN, type Fact, type GroupLayout } from "./group-state.ts";
 import { hash48 } from "./hash.ts";
+import { sharedCompiler } from "./shared-compiler.ts";
 import type { Parts } from "./summary.ts";
 
 /** A group ready to take facts. */
@@ -63,11 +65,13 @@ export interface Catalog {
 
 /** Throws where definitions contradict each other: two groups of one name and version, a column that does not exist. */
 export function compileCatalog(services: readonly ServiceDefinition[]): Catalog {
-  const groups = compileGroups(services);
+  // Groups of one source ask for the same expressions of the same event, which are evaluated once.
+  const compile = sharedCompiler();
+  const groups = compileGroups(services, compile);
   const byId = new Map(groups.map((group) => [group.id, group]));
   if (byId.size !== groups.length) throw new Error("two feature groups have the same 32-bit id; rename one");
   const byType = Map.groupBy(groups, (group) => group.definition.entity);
-  const sources = compileSources(groups);
+  const sources = compileSources(groups, compile);
   const extractions = extractionsByType(sources);
   const retractions = retractionsByType(groups);
   const bySource = new Map(sources.map((source) => [groupName(source.source.definition), source]));
@@ -77,13 +81,17 @@ export function compileCatalog(services: readonly ServiceDefinition[]): Catalog 
     layouts: (type) => byType.get(type) ?? [],
     groupById: (id) => byId.get(id),
     groupByName: (name) => groups.find((group) => group.name === name),
-    factsOf: (event) => [
-      ...(extractions.get(event.type) ?? []).flatMap((extraction) => extract(extraction, event)),
-      ...(retractions.get(event.type) ?? []).flatMap((retraction) => retract(retraction, event)),
-    ],
+    factsOf: (event) => {
+      const facts: EntityFact[] = [];
+      for (const extraction of extractions.get(event.type) ?? []) extract(extraction, event, facts);
+      for (const retraction of retractions.get(event.type) ?? []) retract(retraction, event, facts);
+      return facts;
+    },
     factsOfPayload: (source, payload, now) => {
+      const facts: EntityFact[] = [];
       const extraction = bySource.get(groupName(source));
-      return extraction ? factsAt(extraction, { eventTime: now, ingestedAt: now, identity: null }, payload) : [];
+      if (extraction) addFactsAt(extraction, { eventTime: now, ingestedAt: now, identity: null }, payload, facts);
+      return facts;
     },
   };
 }
@@ -92,16 +100,18 @@ export function groupName(group: { readonly name: string; readonly version: numb
   return `${group.name}@${group.version}`;
 }
 
-export function compileSource(definition: SourceDefinition): CompiledSource {
+type Compile = (node: Node) => Evaluate;
+
+export function compileSource(definition: SourceDefinition, compile: Compile = compileExpression): CompiledSource {
   return {
     definition,
-    identity: definition.identity && compileExpression(definition.identity),
-    time: definition.time && compileExpression(definition.time),
-    where: definition.where && compileExpression(definition.where),
+    identity: definition.identity && compile(definition.identity),
+    time: definition.time && compile(definition.time),
+    where: definition.where && compile(definition.where),
   };
 }
 
-function compileGroups(services: readonly ServiceDefinition[]): CompiledGroup[] {
+function compileGroups(services: readonly ServiceDefinition[], compile: Compile): CompiledGroup[] {
   const definitions = new Map<string, GroupDefinition>();
   for (const service of services) {
     for (const feature of [...service.features, ...service.support]) {
@@ -117,19 +127,25 @@ function compileGroups(services: readonly ServiceDefinition[]): CompiledGroup[] 
   return [...definitions].map(([name, definition]) => {
     const slot = slots.get(definition.entity) ?? 0;
     slots.set(definition.entity, slot + 1);
-    return compileGroup(name, definition, slot);
+    return compileGroup({ name, definition, slot, compile });
   });
 }
 
-function compileGroup(name: string, definition: GroupDefinition, slot: number): CompiledGroup {
+function compileGroup(of: {
+  name: string;
+  definition: GroupDefinition;
+  slot: number;
+  compile: Compile;
+}): CompiledGroup {
+  const { name, definition, slot, compile } = of;
   const { columns, keep, retraction } = definition;
   return {
     slot,
     id: hash48(name) % 2 ** 32,
     name,
     definition,
-    key: compileExpression(definition.key),
-    columns: columns.map((column) => compileExpression(column.value)),
+    key: compile(definition.key),
+    columns: columns.map((column) => compile(column.value)),
     columnNames: columns.map((column) => column.name),
     parts: columns.map((column) => partsOf(column.keep)),
     stride: FIRST_COLUMN + columns.length + (retraction === null ? 0 : 1),
@@ -156,14 +172,14 @@ interface SourceOfGroups {
   readonly groups: readonly CompiledGroup[];
 }
 
-function compileSources(groups: readonly CompiledGroup[]): SourceOfGroups[] {
+function compileSources(groups: readonly CompiledGroup[], compile: Compile): SourceOfGroups[] {
   const bySource = Map.groupBy(groups, (group) => groupName(group.definition.source));
   return [...bySource.values()].flatMap((members) => {
     const definition = members[0]?.definition.source;
     if (!definition) return [];
     if (members.some((member) => member.definition.source !== definition))
       throw new Error(`source ${groupName(definition)} is defined twice; a changed definition needs a new version`);
-    return [{ source: compileSource(definition), groups: members }];
+    return [{ source: compileSource(definition, compile), groups: members }];
   });
 }
 
@@ -202,19 +218,23 @@ function compileRetraction(group: CompiledGroup, retraction: RetractionDefinitio
   };
 }
 
-function extract(extraction: Extraction, event: StoredEvent): EntityFact[] {
+function extract(extraction: Extraction, event: StoredEvent, into: EntityFact[]): void {
   const parent = extraction.root(event.data);
+  const eventTime = parseTime(event.time);
   const context = (suffix: string): FactContext => ({
-    eventTime: Date.parse(event.time),
+    eventTime,
     ingestedAt: event.ingestedAt,
-    identity: `${event.source}\n${event.id}${suffix}`,
+    identity: extraction.source.identity === null ? `${event.source}\n${event.id}${suffix}` : null,
   });
-  if (extraction.each === null) return factsAt(extraction, context(""), parent);
+  if (extraction.each === null) {
+    addFactsAt(extraction, context(""), parent, into);
+    return;
+  }
   const list = extraction.each(parent);
-  if (!Array.isArray(list)) return [];
-  return list
-    .slice(0, MAX_FAN_OUT)
-    .flatMap((item, index) => factsAt(extraction, context(`\n${index}`), { item: item as unknown, parent }));
+  if (!Array.isArray(list)) return;
+  const count = Math.min(list.length, MAX_FAN_OUT);
+  for (let index = 0; index < count; index++)
+    addFactsAt(extraction, context(`\n${index}`), { item: list[index] as unknown, parent }, into);
 }
 
 interface FactContext {
@@ -224,42 +244,37 @@ interface FactContext {
   readonly identity: string | null;
 }
 
-function factsAt({ source, groups }: SourceOfGroups, context: FactContext, root: unknown): EntityFact[] {
+function addFactsAt({ source, groups }: SourceOfGroups, context: FactContext, root: unknown, into: EntityFact[]): void {
   const scope: Scope = { root, time: context.eventTime, asOf: context.ingestedAt, feature: null };
-  if (source.where !== null && source.where(scope) !== true) return [];
+  if (source.where !== null && source.where(scope) !== true) return;
   const time = source.time?.(scope) ?? context.eventTime;
   const identity = source.identity === null ? context.identity : source.identity(scope);
-  if (typeof identity !== "string" || !isPlausible(time, context.ingestedAt)) return [];
-  const facts: EntityFact[] = [];
+  if (typeof identity !== "string" || !isPlausible(time, context.ingestedAt)) return;
+  const hashed = hash48(identity);
   for (const group of groups) {
     const id = group.key(scope);
     if (typeof id !== "string") continue;
-    facts.push({
-      group,
-      entity: { type: group.definition.entity, id },
-      fact: factOf(group, scope, time, hash48(identity)),
-    });
+    into.push({ group, entity: { type: group.definition.entity, id }, fact: factOf(group, scope, time, hashed) });
   }
-  return facts;
 }
 
 /** The fact of a group at a scope, with the columns evaluated. */
 export function factOf(group: CompiledGroup, scope: Scope, time: number, identity: number): Fact {
-  const columns = new Float64Array(group.columns.length);
-  for (let i = 0; i < columns.length; i++) columns[i] = asNumber((group.columns[i] as Evaluate)(scope));
+  const columns: number[] = [];
+  for (const column of group.columns) columns.push(asNumber(column(scope)));
   return { time, identity, columns, retractedAt: Number.POSITIVE_INFINITY, retraction: false };
 }
 
-function retract(retraction: CompiledRetraction, event: StoredEvent): EntityFact[] {
-  const retractedAt = Date.parse(event.time);
+function retract(retraction: CompiledRetraction, event: StoredEvent, into: EntityFact[]): void {
+  const retractedAt = parseTime(event.time);
   const scope: Scope = { root: retraction.root(event.data), time: retractedAt, asOf: event.ingestedAt, feature: null };
-  if (retraction.where !== null && retraction.where(scope) !== true) return [];
+  if (retraction.where !== null && retraction.where(scope) !== true) return;
   const identity = retraction.identity(scope);
   const id = retraction.key(scope);
   const time = retraction.time(scope);
-  if (typeof identity !== "string" || typeof id !== "string" || !isPlausible(time, event.ingestedAt)) return [];
+  if (typeof identity !== "string" || typeof id !== "string" || !isPlausible(time, event.ingestedAt)) return;
   const fact: Fact = { time, identity: hash48(identity), columns: [], retractedAt, retraction: true };
-  return [{ group: retraction.group, entity: { type: retraction.group.definition.entity, id }, fact }];
+  into.push({ group: retraction.group, entity: { type: retraction.group.definition.entity, id }, fact });
 }
 
 function isPlausible(time: unknown, ingestedAt: number): time is number {

@@ -89,6 +89,18 @@ export function compileExpression(node: Node): Evaluate {
   }
 }
 
+let lastTimeText = "";
+let lastTime = Number.NaN;
+
+/** RFC 3339 text as epoch milliseconds, NaN where it is none. One event names its time several times over, so the last is remembered. */
+export function parseTime(text: string): number {
+  if (text !== lastTimeText) {
+    lastTime = Date.parse(text);
+    lastTimeText = text;
+  }
+  return lastTime;
+}
+
 /** A value as state and vectors hold it: NaN = missing, flags 1 or 0. Texts have no number but their hash. */
 export function asNumber(value: Value): number {
   if (typeof value === "number") return value;
@@ -102,14 +114,19 @@ function finite(value: number): number | null {
 
 function compileSteps(path: string): (root: unknown) => unknown {
   const steps = path === "" ? [] : path.split(".");
+  const [first] = steps;
+  if (first === undefined) return (root) => root;
+  if (steps.length === 1) return (root) => memberOf(root, first);
   return (root) => {
     let value = root;
-    for (const step of steps) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
-      value = (value as Record<string, unknown>)[step];
-    }
+    for (const step of steps) value = memberOf(value, step);
     return value;
   };
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Record<string, unknown>)[name];
 }
 
 /** The element at a path that no expression types: lists to fan out over, roots of event variants. */
@@ -136,7 +153,7 @@ function compilePath(path: string, as: "number" | "text" | "flag" | "time"): Eva
     case "time":
       return ({ root }) => {
         const value = read(root);
-        return typeof value === "string" ? finite(Date.parse(value)) : null;
+        return typeof value === "string" ? finite(parseTime(value)) : null;
       };
   }
 }

@@ -4,9 +4,10 @@ import type { CompiledAggregate, CompiledService, CompiledWindow } from "./compi
 import type { EntityState } from "./entity-state.ts";
 import { asNumber, type Scope } from "./evaluate.ts";
 import type { FeatureStatus } from "./feature-store.ts";
-import { findIdentity, rowsUpTo, type Fact, type GroupState, type Tile } from "./group-state.ts";
+import { findIdentity, rowsUpTo, type Fact } from "./group-state.ts";
 import { hash48 } from "./hash.ts";
-import { insertDistinct, merge, prepare, update, type Summary } from "./summary.ts";
+import { prepare, resetSummary, update } from "./summary.ts";
+import { addRows, addTiles, countFacts, hasSeen, newestFact, type OpenedWindow } from "./window-rows.ts";
 
 /** The request that a vector is finished for. */
 export interface RequestContext {
@@ -33,25 +34,13 @@ export function requestEntities(service: CompiledService, { payload, asOf }: Req
   });
 }
 
-/** A window as it lies in one state: its ends, the rows inside, and the row of the request's own fact, which never counts. */
-interface Opened {
-  /** The request has the entity, and its state could be read. */
-  isKnown: boolean;
-  state: GroupState | null;
-  from: number;
-  to: number;
-  firstRow: number;
-  endRow: number;
-  skip: number;
-}
-
 /** The windows of one service, opened for one vector after the other: finishing is synchronous, so they can be used again. */
-const scratchOfService = new WeakMap<CompiledService, Opened[]>();
+const scratchOfService = new WeakMap<CompiledService, OpenedWindow[]>();
 
-function openedScratch(service: CompiledService): Opened[] {
+function openedScratch(service: CompiledService): OpenedWindow[] {
   const known = scratchOfService.get(service);
   if (known) return known;
-  const opened = service.windows.map((): Opened => ({
+  const opened = service.windows.map((): OpenedWindow => ({
     isKnown: false,
     state: null,
     from: 0,
@@ -110,13 +99,25 @@ export function finishRequest(service: CompiledService, request: RequestContext,
     if (feature.kind === "request") values[index] = withFallback(asNumber(feature.value(scope)), feature.fallback);
 }
 
-/** The vector once request features and aggregates are in `values`: adds what is derived from them. */
-export function finishDerived(service: CompiledService, asOf: number, values: Float64Array): Float32Array {
-  const feature = (name: string): number => values[service.positionOf(name)] ?? Number.NaN;
-  const scope: Scope = { root: null, time: asOf, asOf, feature };
-  for (const [index, one] of service.features.entries())
-    if (one.kind === "derived") values[index] = withFallback(asNumber(one.value(scope)), one.fallback);
-  return Float32Array.from(service.vector, (index) => values[index] ?? Number.NaN);
+/**
+ * The derived features of many rows, once request features and aggregates are in `columns`: one column per compiled feature, one value per row.
+ * `asOf` has the time of each row.
+ */
+export function finishDerived(service: CompiledService, asOf: Float64Array, columns: readonly Float64Array[]): void {
+  for (const [index, feature] of service.features.entries()) {
+    const column = columns[index];
+    if (feature.kind !== "derived" || column === undefined) continue;
+    const names = feature.inputs.map((input) => service.features[input]?.name ?? "");
+    const inputs = feature.inputs.map((input) => columns[input]);
+    let row = 0;
+    const valueOf = (name: string): number => inputs[names.indexOf(name)]?.[row] ?? Number.NaN;
+    const scope = { root: null, time: 0, asOf: 0, feature: valueOf };
+    for (row = 0; row < asOf.length; row++) {
+      scope.time = asOf[row] as number;
+      scope.asOf = scope.time;
+      column[row] = withFallback(asNumber(feature.value(scope)), feature.fallback);
+    }
+  }
 }
 
 function withFallback(value: number, fallback: number): number {
@@ -129,7 +130,7 @@ class Finisher {
   private readonly asOf: number;
   private readonly scope: Scope;
   private readonly identity: number;
-  private readonly opened: readonly Opened[];
+  private readonly opened: readonly OpenedWindow[];
   private readonly requestFacts: Map<CompiledGroup, Fact>;
   private readonly values: Float64Array;
   private readonly ages: Float64Array;
@@ -208,7 +209,7 @@ class Finisher {
     let endNow = 0;
     for (let at = 0; at < windows.length; at++) {
       const window = windows[at] as CompiledWindow;
-      const opened = this.opened[at] as Opened;
+      const opened = this.opened[at] as OpenedWindow;
       const entity = this.states[window.entity];
       opened.isKnown = entity !== undefined;
       opened.state = entity?.groups[window.group.slot] ?? null;
@@ -267,7 +268,7 @@ class Finisher {
       return newest > Number.NEGATIVE_INFINITY ? (this.asOf - newest) / 1000 : Number.NaN;
     if (feature.aggregation.op === "seen" && this.scope.root === null) return Number.NaN;
     if (feature.aggregation.op === "seen") return hasSeen(feature, opened, window, this.requestFact(window), this.asOf);
-    const summary = reset(scratch);
+    const summary = resetSummary(scratch);
     addRows(summary, feature, opened, window, this.asOf);
     addTiles(summary, feature, opened);
     if (request !== null) {
@@ -296,139 +297,3 @@ class Finisher {
 
 /** One summary for every feature in turn: finishing is synchronous, and allocating forty a vector is what would cost most. */
 const scratch = prepare();
-
-function reset(summary: Summary): Summary {
-  summary.count = 0;
-  summary.sum = 0;
-  summary.m2 = 0;
-  summary.min = Number.POSITIVE_INFINITY;
-  summary.max = Number.NEGATIVE_INFINITY;
-  summary.firstTime = Number.POSITIVE_INFINITY;
-  summary.first = Number.NaN;
-  summary.lastTime = Number.NEGATIVE_INFINITY;
-  summary.last = Number.NaN;
-  summary.distinct.length = 0;
-  summary.recent.length = 0;
-  summary.decayed = 0;
-  summary.decayedAt = Number.NEGATIVE_INFINITY;
-  return summary;
-}
-
-function isRetracted(rows: Float64Array, at: number, { group }: CompiledWindow, asOf: number): boolean {
-  return group.retractedAt >= 0 && (rows[at + group.retractedAt] as number) <= asOf;
-}
-
-/** Time of the newest fact that counts, −∞ without one. */
-function newestFact(opened: Opened, window: CompiledWindow): number {
-  const { state } = opened;
-  if (state === null) return Number.NEGATIVE_INFINITY;
-  for (let row = opened.endRow - 1; row >= opened.firstRow; row--) {
-    const at = row * window.group.stride;
-    if (row !== opened.skip && !isRetracted(state.rows, at, window, opened.to + window.delayMs))
-      return state.rows[at] as number;
-  }
-  let newest = Number.NEGATIVE_INFINITY;
-  for (const tile of state.tiles) if (isInside(tile, opened)) newest = tile.facts.lastTime;
-  return newest;
-}
-
-/** A tile counts as if all of its facts had happened with its newest: never before a window's end, at most a tile beyond its start. */
-function isInside({ facts }: Tile, { from, to }: Opened): boolean {
-  return facts.lastTime > from && facts.lastTime <= to;
-}
-
-function countFacts(opened: Opened, window: CompiledWindow, asOf: number): number {
-  const { state, firstRow, endRow, skip } = opened;
-  if (state === null) return 0;
-  let count = endRow - firstRow;
-  if (skip >= firstRow && skip < endRow) count--;
-  if (window.group.retractedAt >= 0) {
-    for (let row = firstRow; row < endRow; row++) {
-      if (row !== skip && isRetracted(state.rows, row * window.group.stride, window, asOf)) count--;
-    }
-  }
-  for (const tile of state.tiles) if (isInside(tile, opened)) count += tile.facts.count;
-  return count;
-}
-
-function addRows(
-  summary: Summary,
-  feature: CompiledAggregate,
-  opened: Opened,
-  window: CompiledWindow,
-  asOf: number,
-): void {
-  const { state, firstRow, endRow, skip } = opened;
-  if (state === null) return;
-  const { stride } = window.group;
-  const { rows } = state;
-  if (feature.isSum && window.group.retractedAt < 0) {
-    sumRows(summary, rows, feature.offset, stride, opened);
-    return;
-  }
-  if (feature.aggregation.op === "distinct" && window.group.retractedAt < 0) {
-    distinctRows(summary, rows, feature.offset, stride, opened);
-    return;
-  }
-  for (let row = firstRow; row < endRow; row++) {
-    const at = row * stride;
-    if (row === skip || isRetracted(rows, at, window, asOf)) continue;
-    const value = feature.column < 0 ? 1 : (rows[at + feature.offset] as number);
-    update(summary, feature.needs, rows[at] as number, rows[at + 1] as number, value);
-  }
-}
-
-/** `addRows` for what needs nothing but the sum and the count of a column. */
-function sumRows(summary: Summary, rows: Float64Array, offset: number, stride: number, opened: Opened): void {
-  let sum = 0;
-  let count = 0;
-  for (let row = opened.firstRow; row < opened.endRow; row++) {
-    const value = rows[row * stride + offset] as number;
-    // A missing value is the only one that differs from itself.
-    if (row === opened.skip || value !== value) continue;
-    sum += value;
-    count++;
-  }
-  summary.sum = sum;
-  summary.count = count;
-}
-
-/** `addRows` for what needs nothing but the distinct values of a column. */
-function distinctRows(summary: Summary, rows: Float64Array, offset: number, stride: number, opened: Opened): void {
-  for (let row = opened.firstRow; row < opened.endRow; row++) {
-    const value = rows[row * stride + offset] as number;
-    if (row !== opened.skip && value === value) insertDistinct(summary.distinct, value);
-  }
-}
-
-function addTiles(summary: Summary, feature: CompiledAggregate, opened: Opened): void {
-  if (opened.state === null) return;
-  for (const tile of opened.state.tiles) {
-    if (!isInside(tile, opened)) continue;
-    const part = feature.column < 0 ? tile.facts : tile.columns[feature.column];
-    if (part) merge(summary, feature.needs, part);
-  }
-}
-
-function hasSeen(
-  feature: CompiledAggregate,
-  opened: Opened,
-  window: CompiledWindow,
-  request: Fact,
-  asOf: number,
-): number {
-  const wanted = request.columns[feature.column] ?? Number.NaN;
-  if (Number.isNaN(wanted)) return Number.NaN;
-  const { state, firstRow, endRow, skip } = opened;
-  if (state === null) return 0;
-  for (let row = firstRow; row < endRow; row++) {
-    const at = row * window.group.stride;
-    if (row !== skip && state.rows[at + feature.offset] === wanted && !isRetracted(state.rows, at, window, asOf))
-      return 1;
-  }
-  for (const tile of state.tiles) {
-    if (!isInside(tile, opened)) continue;
-    if (tile.columns[feature.column]?.distinct.includes(wanted) === true) return 1;
-  }
-  return 0;
-}

@@ -66,6 +66,24 @@ export function prepare(): Summary {
   };
 }
 
+/** Empties a summary for another use: finishing reuses one for every feature in turn. */
+export function resetSummary(summary: Summary): Summary {
+  summary.count = 0;
+  summary.sum = 0;
+  summary.m2 = 0;
+  summary.min = Number.POSITIVE_INFINITY;
+  summary.max = Number.NEGATIVE_INFINITY;
+  summary.firstTime = Number.POSITIVE_INFINITY;
+  summary.first = Number.NaN;
+  summary.lastTime = Number.NEGATIVE_INFINITY;
+  summary.last = Number.NaN;
+  summary.distinct.length = 0;
+  summary.recent.length = 0;
+  summary.decayed = 0;
+  summary.decayedAt = Number.NEGATIVE_INFINITY;
+  return summary;
+}
+
 /** Adds one fact. A missing value (NaN) changes nothing. */
 export function update(into: Summary, parts: Parts, time: number, id: number, value: number): void {
   if (Number.isNaN(value)) return;

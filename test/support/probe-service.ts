@@ -44,7 +44,10 @@ const AGGREGATIONS: Readonly<Record<string, Aggregation>> = {
 };
 
 /** Every aggregation over every window of one group of orders per customer. Names are `{aggregation}_{window}`. */
-export function probeService(keep: KeepDefinition, windows: readonly { lengthMs: number | null; delayMs: number }[]) {
+export function probeService(
+  keep: KeepDefinition,
+  windows: readonly { lengthMs: number | null; delayMs: number; countsRequest?: boolean }[],
+) {
   const probe = group({
     name: "probe",
     version: 1,
@@ -63,12 +66,13 @@ export function probeService(keep: KeepDefinition, windows: readonly { lengthMs:
     }),
     keep,
   });
-  const features: FeatureDefinition[] = windows.flatMap(({ lengthMs, delayMs }, index) =>
+  const features: FeatureDefinition[] = windows.flatMap(({ lengthMs, delayMs, countsRequest = false }, index) =>
     Object.entries(AGGREGATIONS).map(([name, aggregation]) =>
       aggregateFeature(`${name}_${index}`, probe, aggregation as Aggregation & { column?: "value" }, {
         description: "",
         windowMs: lengthMs,
         delayMs,
+        countsRequest,
       }),
     ),
   );
