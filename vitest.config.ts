@@ -39,6 +39,7 @@ export default defineConfig({
             miniflare: {
               compatibilityDate: "2026-09-01",
               durableObjects: { ENTITY_SHARDS: { className: "EntityShard", useSQLite: true } },
+              kvNamespaces: ["KV"],
             },
           }),
         ],

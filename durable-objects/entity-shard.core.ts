@@ -3,6 +3,7 @@ import { addEntityFact, encodeEntity, expireEntity } from "../models/features/en
 import { type BatchedFact, entityTypeOf, type FactBatch, readFactBatch } from "../models/features/fact-batch.ts";
 import type { TailFact } from "../models/features/entity-tail.ts";
 import type { FactOutcome } from "../models/features/group-state.ts";
+import { type DueCopy, PendingCopies } from "./entity-copies.ts";
 import { CoarsenedIdentities } from "./coarsened-facts.ts";
 import { EntityRows } from "./entity-rows.ts";
 import {
@@ -59,6 +60,14 @@ export const ENTITY_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
     `,
   },
   { id: "notes", sql: "CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID" },
+  {
+    id: "copies",
+    sql: `
+      CREATE TABLE pending_copies (
+        entity INTEGER NOT NULL, feature_group INTEGER NOT NULL, PRIMARY KEY (entity, feature_group)
+      ) WITHOUT ROWID;
+    `,
+  },
 ];
 
 /** Versions of the batch's entities, in its order. 0: there was no state. */
@@ -89,6 +98,7 @@ export class EntityShardCore {
   readonly #rows: EntityRows;
   readonly #events: EventIdentities;
   readonly #coarsened: CoarsenedIdentities;
+  readonly #copies: PendingCopies;
   #version: number;
   /** Highest version that may be used before the counter is written again. */
   #reserved: number;
@@ -100,6 +110,7 @@ export class EntityShardCore {
     this.#rows = new EntityRows(storage.sql, catalog);
     this.#events = new EventIdentities(storage.sql);
     this.#coarsened = new CoarsenedIdentities(storage.sql);
+    this.#copies = new PendingCopies(storage.sql, catalog);
     this.#version = this.#counter("version");
     this.#reserved = this.#version;
   }
@@ -172,6 +183,25 @@ export class EntityShardCore {
     return page;
   }
 
+  /** Whether copies wait to be written. */
+  get hasPendingCopies(): boolean {
+    return this.#copies.any;
+  }
+
+  dueCopies(tenant: string): DueCopy[] {
+    return this.#transaction(() => this.#copies.due(this.#rows, tenant));
+  }
+
+  /** Copies that were written; those that have changed since stay due. */
+  copiesWritten(copies: readonly DueCopy[]): void {
+    const name = "SELECT name FROM entities WHERE id = ?";
+    const versionOf = (id: number): number | null => {
+      const row = this.#storage.sql.exec<{ name: string }>(name, id).toArray()[0];
+      return row ? this.#rows.get(row.name).version : null;
+    };
+    this.#transaction(() => this.#copies.written(copies, versionOf));
+  }
+
   note(name: string): string | null {
     return readNote(this.#storage.sql, name);
   }
@@ -222,6 +252,7 @@ export class EntityShardCore {
       const outcome = addEntityFact(entity.state, group, fact, now, coarsened);
       if (outcome !== "applied") return outcome;
       entity.ingestedAt = now;
+      this.#copies.mark(entity.id, group);
       const known = applied.get(entity);
       if (known) known.push({ group, fact, ingestedAt });
       else applied.set(entity, [{ group, fact, ingestedAt }]);
@@ -263,6 +294,7 @@ export class EntityShardCore {
     } catch (error) {
       this.#rows.forget();
       this.#coarsened.forget();
+      this.#copies.forget();
       this.#version = Math.max(this.#version, this.#counter("version"));
       this.#reserved = this.#version;
       throw error;

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { FEATURE_CATALOG } from "../models/catalog/feature-catalog.ts";
 import type { FactBatch } from "../models/features/fact-batch.ts";
 import { objectOf } from "../models/sharding/virtual-shards.ts";
+import { writeCopies } from "./entity-copies.ts";
 import { type AppliedFacts, type AttemptAnswer, type EntityStates, EntityShardCore } from "./entity-shard.core.ts";
 import type { ClaimOutcome, EventClaim } from "./event-identities.ts";
 import type { DropPage, TransferCursor, TransferPage } from "./entity-transfer.ts";
@@ -9,11 +10,16 @@ import type { DropPage, TransferCursor, TransferPage } from "./entity-transfer.t
 /** Time between sweeps while there is more to remove, and when there is not. */
 const BUSY_SWEEP_MS = 1_000;
 const IDLE_SWEEP_MS = 3_600_000;
+/** A changed copy is written this much later, once for all changes in between; tried again later where that fails. */
+const COPY_INTERVAL_MS = 1_000;
+const COPY_RETRY_MS = 10_000;
+const SWEEP_NOTE = "sweepAt";
 
 /** State of the entities that hash to one object, and identities of events. Thin: everything but the clock is in the core. */
-export class EntityShard extends DurableObject {
+export class EntityShard extends DurableObject<Cloudflare.Env> {
   readonly #core: EntityShardCore;
-  #alarmArmed = false;
+  /** When the alarm is known to ring; null: unknown. */
+  #alarmAt: number | null = null;
 
   constructor(state: DurableObjectState, env: Cloudflare.Env) {
     super(state, env);
@@ -21,13 +27,15 @@ export class EntityShard extends DurableObject {
   }
 
   async claim(claims: EventClaim[]): Promise<ClaimOutcome[]> {
-    await this.#armAlarm();
-    return this.#core.claim(claims, Date.now());
+    const outcomes = this.#core.claim(claims, Date.now());
+    await this.#arm();
+    return outcomes;
   }
 
   async ingest(claims: EventClaim[], batch: FactBatch): Promise<{ claims: ClaimOutcome[]; applied: AppliedFacts }> {
-    await this.#armAlarm();
-    return this.#core.ingest(claims, batch, Date.now());
+    const answer = this.#core.ingest(claims, batch, Date.now());
+    await this.#arm();
+    return answer;
   }
 
   async settle(identities: string[]): Promise<void> {
@@ -39,8 +47,9 @@ export class EntityShard extends DurableObject {
   }
 
   async apply(batch: FactBatch): Promise<AppliedFacts> {
-    await this.#armAlarm();
-    return this.#core.apply(batch);
+    const applied = this.#core.apply(batch);
+    await this.#arm();
+    return applied;
   }
 
   async read(names: string[], known: number[]): Promise<EntityStates> {
@@ -48,7 +57,9 @@ export class EntityShard extends DurableObject {
   }
 
   async attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer> {
-    return this.#core.attempt(batch, known);
+    const answer = this.#core.attempt(batch, known);
+    await this.#arm();
+    return answer;
   }
 
   async exportPage(cursor: TransferCursor): Promise<TransferPage> {
@@ -56,8 +67,8 @@ export class EntityShard extends DurableObject {
   }
 
   async importPage(page: Pick<TransferPage, "entities" | "events">): Promise<void> {
-    await this.#armAlarm();
     this.#core.importPage(page);
+    await this.#arm();
   }
 
   async dropElsewhere(place: { index: number; objects: number }, cursor: TransferCursor): Promise<DropPage> {
@@ -73,15 +84,47 @@ export class EntityShard extends DurableObject {
   }
 
   override async alarm(): Promise<void> {
-    const isBusy = this.#core.sweep(Date.now());
-    this.#alarmArmed = true;
-    await this.ctx.storage.setAlarm(Date.now() + (isBusy ? BUSY_SWEEP_MS : IDLE_SWEEP_MS));
+    const now = Date.now();
+    let sweepAt = this.#sweepAt(now);
+    if (sweepAt <= now) {
+      sweepAt = now + (this.#core.sweep(now) ? BUSY_SWEEP_MS : IDLE_SWEEP_MS);
+      this.#core.setNote(SWEEP_NOTE, String(sweepAt));
+    }
+    const copyDelay = this.#core.hasPendingCopies ? await this.#writeCopies() : COPY_INTERVAL_MS;
+    this.#alarmAt = this.#core.hasPendingCopies ? Math.min(sweepAt, Date.now() + copyDelay) : sweepAt;
+    await this.ctx.storage.setAlarm(this.#alarmAt);
   }
 
-  async #armAlarm(): Promise<void> {
-    if (this.#alarmArmed) return;
-    this.#alarmArmed = true;
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now() + IDLE_SWEEP_MS);
+  /** Writes the copies that are due. Returns when to look again, milliseconds. */
+  async #writeCopies(): Promise<number> {
+    const tenant = (this.ctx.id.name ?? "default/0").split("/")[0] ?? "default";
+    const due = this.#core.dueCopies(tenant);
+    try {
+      // KV has no jurisdiction: where one is set, state stays in the objects.
+      const done = this.env.JURISDICTION ? due : await writeCopies(this.env.KV, due);
+      this.#core.copiesWritten(done);
+      return done.length < due.length ? COPY_RETRY_MS : COPY_INTERVAL_MS;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      console.error(JSON.stringify({ level: "error", message: "copies were not written", copies: due.length, reason }));
+      return COPY_RETRY_MS;
+    }
+  }
+
+  /** When expired rows are looked for next, epoch milliseconds; kept, since copies ring the same alarm. */
+  #sweepAt(now: number): number {
+    const note = this.#core.note(SWEEP_NOTE);
+    return note === null ? now : Number(note);
+  }
+
+  async #arm(): Promise<void> {
+    const now = Date.now();
+    if (this.#alarmAt !== null && (!this.#core.hasPendingCopies || this.#alarmAt <= now + COPY_INTERVAL_MS)) return;
+    this.#alarmAt ??= await this.ctx.storage.getAlarm();
+    const wanted = now + (this.#core.hasPendingCopies ? COPY_INTERVAL_MS : IDLE_SWEEP_MS);
+    if (this.#alarmAt !== null && this.#alarmAt <= wanted) return;
+    this.#alarmAt = wanted;
+    await this.ctx.storage.setAlarm(wanted);
   }
 }
 

@@ -81,6 +81,8 @@ export function compose(env: Env): Composition {
     now,
     background,
     replicas: replicasOf(config.hotEntities),
+    // KV has no jurisdiction: where one is set, state stays in the objects.
+    copies: config.jurisdiction === null ? env.KV : undefined,
   });
   const pseudonyms = new Pseudonyms(config.pseudonymKey);
   const models = new RoutedModels({

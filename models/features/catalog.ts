@@ -45,6 +45,9 @@ interface CompiledRetraction {
   readonly where: Evaluate | null;
 }
 
+/** KV lets nothing live shorter. */
+const MIN_COPY_TTL_SECONDS = 60;
+
 /** Elements of one fan-out list that are looked at: an order has at most 200 lines, so more is a wrong path. */
 const MAX_FAN_OUT = 1_000;
 
@@ -138,7 +141,9 @@ function compileGroup(of: {
   compile: Compile;
 }): CompiledGroup {
   const { name, definition, slot, compile } = of;
-  const { columns, keep, retraction } = definition;
+  const { columns, keep, retraction, copies } = definition;
+  if (copies !== null && !(Number.isInteger(copies.ttlSeconds) && copies.ttlSeconds >= MIN_COPY_TTL_SECONDS))
+    throw new Error(`group ${name}: copies live at least ${MIN_COPY_TTL_SECONDS} s, a whole number of them`);
   return {
     slot,
     id: hash48(name) % 2 ** 32,

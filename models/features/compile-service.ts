@@ -1,6 +1,13 @@
 import { covers, partsNeeded } from "./aggregation.ts";
 import { compileSource, groupName, type Catalog, type CompiledGroup, type CompiledSource } from "./catalog.ts";
-import type { AggregateFeature, Aggregation, FeatureDefinition, ServiceDefinition, Window } from "./definition.ts";
+import type {
+  AggregateFeature,
+  Aggregation,
+  FeatureDefinition,
+  GroupDefinition,
+  ServiceDefinition,
+  Window,
+} from "./definition.ts";
 import { compileExpression, type Evaluate } from "./evaluate.ts";
 import type { Node } from "./expression.ts";
 import type { EntityType } from "./feature-store.ts";
@@ -105,12 +112,17 @@ export function serviceHash(definition: ServiceDefinition): string {
   });
 }
 
+/** What determines what a group keeps, and so what its features are. */
+export function valuesOfGroup(group: GroupDefinition): unknown {
+  const { owner: _owner, description: _description, sensitivity: _sensitivity, copies: _copies, ...values } = group;
+  return values;
+}
+
 /** What determines a feature's values. */
 export function valueOf(feature: FeatureDefinition): unknown {
   const { description: _description, checks: _checks, ...rest } = feature;
   if (rest.kind !== "aggregate") return rest;
-  const { owner: _owner, description: _text, sensitivity: _sensitivity, ...group } = rest.group;
-  return { ...rest, group };
+  return { ...rest, group: valuesOfGroup(rest.group) };
 }
 
 interface ServiceContext {

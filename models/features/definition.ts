@@ -108,6 +108,15 @@ export interface KeepDefinition {
   readonly tiles: number;
 }
 
+/**
+ * Copies of the group's state in KV, for reads that allow age. They cost a write per changed entity and second at most, and nothing where
+ * a group declares none. No part of a hash: they change where a value is read, not the value.
+ */
+export interface CopiesDefinition {
+  /** How long a copy lives without a change, seconds; at least 60, the shortest life that KV gives. */
+  readonly ttlSeconds: number;
+}
+
 /** Removes a fact again: from the retraction's time on it no longer counts. Reaches facts that are still exact. */
 export interface RetractionDefinition {
   readonly events: readonly { readonly type: EventType; readonly root: string }[];
@@ -134,6 +143,8 @@ export interface GroupDefinition {
   /** Values whose newest fact is older than this are `expired`; null: never. */
   readonly ttlMs: number | null;
   readonly retraction: RetractionDefinition | null;
+  /** Null: no copies, every read asks the shards. */
+  readonly copies: CopiesDefinition | null;
 }
 
 /** A group with the names of its columns, known to the compiler only: one with more columns fits where fewer are needed. */
@@ -154,6 +165,7 @@ interface GroupOptions<T, C extends string> {
   readonly keep: KeepDefinition;
   readonly ttlMs?: number;
   readonly retraction?: RetractionDefinition;
+  readonly copies?: CopiesDefinition;
 }
 
 export function group<T, C extends string>(options: GroupOptions<T, C>): Group<C> {
@@ -172,6 +184,7 @@ export function group<T, C extends string>(options: GroupOptions<T, C>): Group<C
     keep: options.keep,
     ttlMs: options.ttlMs ?? null,
     retraction: options.retraction ?? null,
+    copies: options.copies ?? null,
   };
 }
 

@@ -1,5 +1,5 @@
 import { groupName } from "./catalog.ts";
-import { serviceHash, valueOf } from "./compile-service.ts";
+import { serviceHash, valueOf, valuesOfGroup } from "./compile-service.ts";
 import type { FeatureDefinition, GroupDefinition, ServiceDefinition, SourceDefinition } from "./definition.ts";
 import { describeAggregation, describeDuration, describeExpression, describeWindow } from "./describe.ts";
 import { definitionHash } from "./hash.ts";
@@ -48,6 +48,8 @@ export interface GroupDocument {
   readonly keep: string;
   readonly timeToLive: string;
   readonly retraction: string | null;
+  /** Absent: none. */
+  readonly copies?: string;
 }
 
 export interface SourceDocument {
@@ -103,10 +105,9 @@ function featureDocument(feature: FeatureDefinition, position: number | null): F
 function groupDocument(group: GroupDefinition): GroupDocument {
   const { keep } = group;
   const horizon = keep.horizonMs === null ? "for ever" : `for ${describeDuration(keep.horizonMs)}`;
-  const { owner: _owner, description: _description, sensitivity: _sensitivity, ...values } = group;
   return {
     name: groupName(group),
-    hash: definitionHash(values),
+    hash: definitionHash(valuesOfGroup(group)),
     owner: group.owner,
     description: group.description,
     sensitivity: group.sensitivity,
@@ -123,6 +124,7 @@ function groupDocument(group: GroupDefinition): GroupDocument {
     keep: `${keep.facts} facts exactly, then tiles of ${describeDuration(keep.tileMs)}, ${keep.tiles} at most, ${horizon}`,
     timeToLive: group.ttlMs === null ? "none" : describeDuration(group.ttlMs),
     retraction: group.retraction === null ? null : group.retraction.events.map((event) => event.type).join(", "),
+    ...(group.copies === null ? {} : { copies: `in KV for ${group.copies.ttlSeconds} s` }),
   };
 }
 

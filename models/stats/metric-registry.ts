@@ -25,7 +25,7 @@ export const METRICS = {
   model_version_request_count: { kind: "counter", help: "Decisions by model and version" },
   feature_cache_reads_total: {
     kind: "counter",
-    help: "Entity states wanted by a decision, by where they came from (memory, shard)",
+    help: "Entity states wanted by a decision, by where they came from (memory, copy, shard)",
   },
   feature_freshness_seconds: {
     kind: "histogram",

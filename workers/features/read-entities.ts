@@ -1,11 +1,13 @@
-import type { Catalog } from "../../models/features/catalog.ts";
+import type { Catalog, CompiledGroup } from "../../models/features/catalog.ts";
 import { decodeEntity } from "../../models/features/entity-state.ts";
 import { entityTypeOf } from "../../models/features/fact-batch.ts";
 import type { EntityShardPlaces } from "../adapters/entity-shards.ts";
 import type { CachedEntity, EntityCache } from "./entity-cache.ts";
+import { type CopyReads, readCopies } from "./read-copies.ts";
 
 /** Names per read call, so that an answer of large states stays far below the 32 MiB an RPC may carry. */
 const MAX_NAMES_PER_READ = 1_000;
+const DEFAULT_COPY_DEADLINE_MS = 100;
 
 export interface ReadDeps {
   readonly places: EntityShardPlaces;
@@ -14,26 +16,45 @@ export interface ReadDeps {
   readonly now: () => number;
   /** Called with the number of entity states that were in memory, current, and that came from shards. */
   readonly onCacheReads: (fromMemory: number, fromShard: number) => void;
+  /** Keeps a call alive that nobody waits for any more. */
+  readonly background: (promise: Promise<unknown>) => void;
+  /** Absent: shards answer every read that memory does not. */
+  readonly copies?: CopyReads;
+}
+
+export interface ReadOptions {
+  /** Copies up to this old are good enough, milliseconds; 0: the shards are asked about everything. */
+  readonly maxAgeMs: number;
+  readonly found: Map<string, CachedEntity>;
+  /** Groups that are wanted of entities, and how long to wait for copies of them; absent: whole entities only. */
+  readonly groups?: ReadonlyMap<string, readonly CompiledGroup[]>;
+  readonly copyDeadlineMs?: number;
 }
 
 /**
- * Reads entities into `found`: copies in memory that a shard confirmed within `maxAgeMs` as they are, the others by one call per
- * object, which sends only states that memory does not have.
+ * Reads entities into `found`: what memory has and a shard confirmed within `maxAgeMs`, then copies in KV where the groups declare them
+ * and the age allows them, the others by one call per object, which sends only states that memory does not have.
  */
 export async function readEntities(
   deps: ReadDeps,
   tenant: string,
   names: readonly string[],
-  options: { readonly maxAgeMs: number; readonly found: Map<string, CachedEntity> },
+  options: ReadOptions,
 ): Promise<void> {
   const youngest = deps.now() - options.maxAgeMs;
-  const wanted: string[] = [];
+  let wanted: string[] = [];
   for (const name of names) {
     const cached = deps.cache.get(tenant, name);
     if (cached && options.maxAgeMs > 0 && cached.checkedAt >= youngest) options.found.set(name, cached);
     else wanted.push(name);
   }
   if (wanted.length < names.length) deps.onCacheReads(names.length - wanted.length, 0);
+  if (deps.copies && options.groups && options.maxAgeMs > 0 && wanted.length > 0) {
+    const groups = new Map(wanted.map((name) => [name, options.groups?.get(name) ?? []]));
+    const { maxAgeMs, found, copyDeadlineMs = DEFAULT_COPY_DEADLINE_MS } = options;
+    await readCopies({ ...deps, copies: deps.copies }, tenant, groups, { maxAgeMs, found, deadlineMs: copyDeadlineMs });
+    wanted = wanted.filter((name) => !found.has(name));
+  }
   const byObject = Map.groupBy(wanted, (name) => deps.places.nameOf(tenant, name));
   await Promise.all(
     [...byObject].map(async ([object, part]) => {

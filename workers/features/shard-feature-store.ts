@@ -1,7 +1,7 @@
 import type { FeatureExplanation } from "../../models/contract/api/features.ts";
 import type { DegradedFlag, Watermark } from "../../models/contract/decision-record.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
-import type { EntityFact } from "../../models/features/catalog.ts";
+import type { CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import { explainFeatureValue } from "../../models/features/explain-feature.ts";
 import { entityName } from "../../models/features/fact-batch.ts";
@@ -26,8 +26,6 @@ export interface FeatureStoreDeps extends ReadDeps {
   readonly service: (name: string) => CompiledService | undefined;
   /** Parts that hot entities are kept in; 1 for all others. */
   readonly replicas: Replicas;
-  /** Keeps a call alive that nobody waits for any more. */
-  readonly background: (promise: Promise<unknown>) => void;
 }
 
 /** What is known of one entity of a request; undefined: nothing. */
@@ -168,7 +166,13 @@ export class ShardFeatureStore implements FeatureStore {
       const names = new Set(members.flatMap((member) => this.#partNames(member)));
       const ofTenant = new Map<string, CachedEntity>();
       found.set(tenant, ofTenant);
-      await readEntities(this.#deps, tenant, [...names], { maxAgeMs: options.maxAgeMs, found: ofTenant });
+      await readEntities(this.#deps, tenant, [...names], {
+        maxAgeMs: options.maxAgeMs,
+        found: ofTenant,
+        ...(options.maxAgeMs > 0 && { groups: this.#groupsOf(members) }),
+        // The other half is for the shards, where there are no copies.
+        copyDeadlineMs: options.deadlineMs / 2,
+      });
     });
     await answeredBy(Promise.all(reads), options.deadlineMs, this.#deps.background);
     return prepared.map((one) => {
@@ -178,6 +182,22 @@ export class ShardFeatureStore implements FeatureStore {
       );
       return vectorOf(one, known, degraded);
     });
+  }
+
+  /** Groups that the requests' services read, by entity. */
+  #groupsOf(members: readonly Prepared[]): Map<string, CompiledGroup[]> {
+    const groups = new Map<string, CompiledGroup[]>();
+    for (const { service, names } of members) {
+      for (const { entity, group } of service.windows) {
+        const name = names[entity];
+        if (typeof name !== "string") continue;
+        for (const part of partsOf(name, this.#deps.replicas)) {
+          const known = groups.get(part) ?? [];
+          if (!known.includes(group)) groups.set(part, [...known, group]);
+        }
+      }
+    }
+    return groups;
   }
 
   #partNames({ names }: Pick<Prepared, "names">): string[] {

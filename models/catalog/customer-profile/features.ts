@@ -20,6 +20,8 @@ export const customerProfile = group({
   // The newest row is what counts; a few older ones answer for times in the past.
   keep: { horizonMs: null, facts: 8, tileMs: 30 * DAY_MS, tiles: 24 },
   ttlMs: 45 * DAY_MS,
+  // Read in bulk by jobs and pages that accept a minute, seldom written.
+  copies: { ttlSeconds: 86_400 },
 });
 
 export const customerProfiles = service({
