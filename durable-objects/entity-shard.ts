@@ -16,7 +16,7 @@ const COPY_RETRY_MS = 10_000;
 const SWEEP_NOTE = "sweepAt";
 
 /** State of the entities that hash to one object, and identities of events. Thin: everything but the clock is in the core. */
-export class EntityShard extends DurableObject<Cloudflare.Env> {
+export class EntityShard extends DurableObject {
   readonly #core: EntityShardCore;
   /** When the alarm is known to ring; null: unknown. */
   #alarmAt: number | null = null;

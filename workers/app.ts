@@ -5,6 +5,7 @@ import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
 import { type DeadLetterDeps, mountDeadLetters } from "./events/dead-letters.ts";
 import { type IngestDeps, mountIngestion } from "./events/ingest.ts";
 import { type LogDeps, mountEventLog } from "./events/log-routes.ts";
+import { type ConsistencyRouteDeps, mountConsistency } from "./features/consistency-route.ts";
 import { mountFeatureLoads } from "./features/load-route.ts";
 import { type FeatureRouteDeps, mountFeatures } from "./features/route.ts";
 import { mountFeatureShards, type ShardRouteDeps } from "./features/shards-route.ts";
@@ -24,6 +25,7 @@ export interface AppDeps {
   readonly events: IngestDeps & DeadLetterDeps & LogDeps;
   readonly fraud: FraudRouteDeps;
   readonly features: FeatureRouteDeps;
+  readonly consistency: ConsistencyRouteDeps;
   readonly shards: ShardRouteDeps;
   readonly registry: RegistryDeps;
   readonly training: TrainingDeps;
@@ -44,6 +46,7 @@ export function createApp(deps: AppDeps): Hono<{ Bindings: object }> {
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
   mountFeatureLoads(app, deps.http, deps.features);
+  mountConsistency(app, deps.http, deps.consistency);
   mountFeatureShards(app, deps.http, deps.shards);
   mountIngestion(app, deps.http, deps.events);
   mountDeadLetters(app, deps.http, deps.events);

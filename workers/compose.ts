@@ -20,6 +20,7 @@ import { encodeUtf8 } from "../models/onnx/utf8.ts";
 import { RANKING_SERVICE } from "../models/recommend/ranking-features.ts";
 import { ok } from "../models/result.ts";
 import { MetricRegistry } from "../models/stats/metric-registry.ts";
+import { ConsistencyReports } from "./adapters/consistency-reports.ts";
 import { DecisionLog } from "./adapters/decision-log.ts";
 import { DecisionShards } from "./adapters/decision-shards.ts";
 import { EventLog } from "./adapters/event-log.ts";
@@ -164,6 +165,7 @@ export function compose(env: Env): Composition {
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },
       features: { store: features, services: FEATURE_SERVICES, catalog: FEATURE_CATALOG, pseudonyms: forTenant },
+      consistency: { services: FEATURE_SERVICES, reports: new ConsistencyReports(env.LOGS) },
       shards: {
         objects: config.entityShardObjects,
         hotEntities: config.hotEntities,

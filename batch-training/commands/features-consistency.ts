@@ -1,25 +1,23 @@
 import { writeFileSync } from "node:fs";
-import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-catalog.ts";
-import { getFraudDecision } from "../../models/contract/api/fraud.ts";
-import type { DecisionRecord } from "../../models/contract/decision-record.ts";
-import type { ConsistencyReport } from "../../models/features/consistency.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type ConsistencyReport,
+  getFeatureConsistency,
+  publishFeatureConsistency,
+  type StoredConsistencyReport,
+} from "../../models/contract/api/feature-consistency.ts";
 import type { ApiClient } from "../client/api-client.ts";
-import { ApiError } from "../client/api-error.ts";
 import { connectionArgs } from "../client/connection.ts";
-import { checkConsistency } from "../features/check-consistency.ts";
-import { type EventLogSnapshot, readEventLogSnapshot } from "../sources/event-log.ts";
+import { fetchAndCheckConsistency } from "../features/fetch-consistency.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
-
-/** Orders whose decisions are asked for side by side. */
-const CONCURRENCY = 16;
 
 export const consistency = strictCommand({
   meta: {
     name: "consistency",
     description:
-      "Compare served vectors with the same vectors recomputed from the log; run it on a schedule. Fails above --max-share",
+      "Compare served vectors with the same vectors recomputed from the log. Fails above --max-share; with --every it goes on, for a service",
   },
   args: {
     sample: {
@@ -36,29 +34,61 @@ export const consistency = strictCommand({
     },
     maxShare: { type: "string", description: "share of values that may differ", valueHint: "SHARE", default: "0.001" },
     json: { type: "string", description: "write the report", valueHint: "FILE" },
+    publish: {
+      type: "boolean",
+      description: "send the report to the Worker: kept, and shown as metrics",
+      default: false,
+    },
+    every: { type: "string", description: "check and publish again after so many minutes", valueHint: "MINUTES" },
+    stored: { type: "boolean", description: "print what was published last, and check nothing", default: false },
     ...connectionArgs,
   },
   run: async ({ args }) => {
-    const sample = share("--sample", args.sample);
-    const maxShare = share("--max-share", args.maxShare);
+    const options = {
+      sample: share("--sample", args.sample),
+      orders: positive("--orders", args.orders),
+      maxShare: share("--max-share", args.maxShare),
+      publish: args.publish || args.every !== undefined,
+      json: args.json,
+    };
     const client = connectOrExplain(args);
-    const log = await readEventLogSnapshot(client).catch(asUserError);
-    const decisions = await decisionsOf(client, log, Number(args.orders)).catch(asUserError);
-    const report = await checkConsistency({
-      events: log.events(),
-      decisions,
-      catalog: FEATURE_CATALOG,
-      service: FRAUD_FEATURES,
-      sample,
-    });
-    if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`);
-    console.log(consistencyText(report));
-    if (report.mismatchShare > maxShare)
-      throw new UserError(
-        `${(report.mismatchShare * 100).toFixed(3)} % of the values differ, at most ${maxShare * 100} % may`,
-      );
+    if (args.stored) {
+      const { body } = await client.call(getFeatureConsistency).catch(asUserError);
+      console.log(body.reports.map(storedText).join("\n\n") || "no report was published yet");
+      return;
+    }
+    if (args.every === undefined) return await checkOnce(client, options);
+    const pauseMs = positive("--every", args.every) * 60_000;
+    for (;;) {
+      // A check that fails is told, and the next one is made all the same: that is what the schedule is for.
+      await checkOnce(client, options).catch((error: unknown) => {
+        if (!(error instanceof UserError)) throw error;
+        console.error(error.message);
+      });
+      await sleep(pauseMs);
+    }
   },
 });
+
+interface CheckOptions {
+  readonly sample: number;
+  readonly orders: number;
+  readonly maxShare: number;
+  readonly publish: boolean;
+  readonly json: string | undefined;
+}
+
+async function checkOnce(client: Pick<ApiClient, "call">, options: CheckOptions): Promise<void> {
+  const report = await fetchAndCheckConsistency(client, options).catch(asUserError);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(consistencyText(report));
+  if (options.publish)
+    await client.call(publishFeatureConsistency, { body: { sample: options.sample, report } }).catch(asUserError);
+  if (report.mismatchShare > options.maxShare)
+    throw new UserError(
+      `${(report.mismatchShare * 100).toFixed(3)} % of the values differ, at most ${options.maxShare * 100} % may`,
+    );
+}
 
 function share(option: string, text: string): number {
   const value = Number(text);
@@ -66,33 +96,14 @@ function share(option: string, text: string): number {
   return value;
 }
 
-async function decisionsOf(
-  client: Pick<ApiClient, "call">,
-  log: EventLogSnapshot,
-  limit: number,
-): Promise<DecisionRecord[]> {
-  const ids = new Set<string>();
-  for (const event of log.events()) {
-    if (event.type === "order.placed.v1") ids.add(event.data.orderId);
-    else if (event.type === "order.paid.v1") ids.add(event.data.order.orderId);
-  }
-  const newest = [...ids].slice(-limit);
-  const decisions: DecisionRecord[] = [];
-  for (let from = 0; from < newest.length; from += CONCURRENCY) {
-    const found = await Promise.all(
-      newest.slice(from, from + CONCURRENCY).map(async (orderId) => {
-        try {
-          return (await client.call(getFraudDecision, { params: { orderId } })).body.decisions;
-        } catch (error) {
-          // An order that nobody scored.
-          if (error instanceof ApiError && error.code === "order-not-found") return [];
-          throw error;
-        }
-      }),
-    );
-    decisions.push(...found.flat());
-  }
-  return decisions;
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new UserError(`${option} needs a number above 0, not "${text}"`, 2);
+  return value;
+}
+
+function storedText({ checkedAt, sample, by, report }: StoredConsistencyReport): string {
+  return `checked ${checkedAt} by ${by}, ${sample * 100} % of the customers\n${consistencyText(report)}`;
 }
 
 function consistencyText(report: ConsistencyReport): string {

@@ -2,7 +2,8 @@ import type { DecisionRecord } from "../../models/contract/decision-record.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
 import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
-import { type ComparedDecision, compareDecisions, type ConsistencyReport } from "../../models/features/consistency.ts";
+import type { ConsistencyReport } from "../../models/contract/api/feature-consistency.ts";
+import { type ComparedDecision, compareDecisions } from "../../models/features/consistency.ts";
 import { hash48 } from "../../models/features/hash.ts";
 import { ReplayState } from "./replay-state.ts";
 import { requestReader } from "./source-reader.ts";
@@ -72,5 +73,6 @@ function recompute(
   if (decision.featureService.hash !== service.hash) return skipped("another feature service");
   if (decision.degraded.some((flag) => flag.startsWith("features-"))) return skipped("degraded when served");
   if (payload === undefined) return skipped("order not in the log");
-  return { decision, recomputed: state.vector(service, payload, decision.asOf).vector, skipped: null };
+  const { vector, ages } = state.vector(service, payload, decision.asOf);
+  return { decision, recomputed: vector, ages, skipped: null };
 }

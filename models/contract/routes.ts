@@ -1,5 +1,6 @@
 import type { RouteDefinition } from "./api/define.ts";
 import * as events from "./api/events.ts";
+import * as featureConsistency from "./api/feature-consistency.ts";
 import * as featureLoads from "./api/feature-loads.ts";
 import * as featureShards from "./api/feature-shards.ts";
 import * as features from "./api/features.ts";
@@ -18,6 +19,7 @@ const routesOf = (module: Record<string, unknown>): RouteDefinition[] =>
 export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(events),
   ...routesOf(features),
+  ...routesOf(featureConsistency),
   ...routesOf(featureLoads),
   ...routesOf(featureShards),
   ...routesOf(fraud),

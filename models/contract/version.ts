@@ -6,7 +6,7 @@
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`; training jobs; refusals of uploads.
- *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state.
+ *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state; consistency reports.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "554dcf68e997a64ca5311d5102a2f99361235859ae1b64f635792272546c9122";
+export const CONTRACT_HASH = "7946a6e862a247a3270ae421f131b0b9f2932e381100ca2304f75cba8df9ff24";

@@ -1,33 +1,5 @@
+import type { ConsistencyReport, FeatureConsistency } from "../contract/api/feature-consistency.ts";
 import type { DecisionRecord } from "../contract/decision-record.ts";
-
-/** How one feature's served values compare with the same values recomputed from the log. */
-export interface FeatureConsistency {
-  readonly name: string;
-  readonly compared: number;
-  /** Both have a value, and they differ by more than the tolerance. */
-  readonly mismatched: number;
-  /** Served without a value, recomputed with one. */
-  readonly missing: number;
-  /** Served with a value, recomputed without one. */
-  readonly extra: number;
-  readonly largestDifference: number;
-  /** Decision ids of the first few differences. */
-  readonly examples: readonly string[];
-}
-
-export interface ConsistencyReport {
-  readonly service: string;
-  readonly hash: string;
-  /** Decisions compared. */
-  readonly decisions: number;
-  /** Not compared, by reason: another service hash, degraded when served, the order is not in the log. */
-  readonly skipped: Readonly<Record<string, number>>;
-  /** Share of compared values that differ in any way. */
-  readonly mismatchShare: number;
-  readonly features: readonly FeatureConsistency[];
-  /** Age of the state behind the decisions: from the newest ingestion in their watermarks to the as-of time, seconds. */
-  readonly watermarkAge: { readonly p50: number; readonly p99: number };
-}
 
 /** Vectors are float32, and sums may be added in another order: relative, and absolute below 1. */
 export const CONSISTENCY_TOLERANCE = 1e-5;
@@ -37,6 +9,8 @@ const MAX_EXAMPLES = 5;
 export interface ComparedDecision {
   readonly decision: Pick<DecisionRecord, "decisionId" | "vector" | "watermarks" | "asOf">;
   readonly recomputed: ArrayLike<number> | null;
+  /** Seconds from the newest fact behind each value to the as-of time. */
+  readonly ages?: readonly (number | null)[] | undefined;
   readonly skipped: string | null;
 }
 
@@ -48,7 +22,7 @@ export function compareDecisions(
   const skipped: Record<string, number> = {};
   const ages: number[] = [];
   let decisions = 0;
-  for (const { decision, recomputed, skipped: reason } of compared) {
+  for (const { decision, recomputed, ages: factAges, skipped: reason } of compared) {
     if (recomputed === null) {
       const key = reason ?? "unknown";
       skipped[key] = (skipped[key] ?? 0) + 1;
@@ -56,7 +30,10 @@ export function compareDecisions(
     }
     decisions++;
     for (const [index, feature] of features.entries())
-      feature.add(decision.vector[index] ?? Number.NaN, recomputed[index] ?? Number.NaN, decision.decisionId);
+      feature.add(decision.vector[index] ?? Number.NaN, recomputed[index] ?? Number.NaN, {
+        age: factAges?.[index] ?? null,
+        decisionId: decision.decisionId,
+      });
     const newest = Math.max(0, ...decision.watermarks.map((watermark) => watermark.ingestedAt));
     if (newest > 0) ages.push((decision.asOf - newest) / 1000);
   }
@@ -77,6 +54,7 @@ export function compareDecisions(
 class Tally {
   readonly #name: string;
   readonly #examples: string[] = [];
+  readonly #ages: number[] = [];
   #compared = 0;
   #mismatched = 0;
   #missing = 0;
@@ -87,8 +65,13 @@ class Tally {
     this.#name = name;
   }
 
-  add(served: number, recomputed: number, decisionId: string): void {
+  add(
+    served: number,
+    recomputed: number,
+    { age, decisionId }: { readonly age: number | null; readonly decisionId: string },
+  ): void {
     this.#compared++;
+    if (age !== null) this.#ages.push(age);
     const isServed = !Number.isNaN(served);
     const isRecomputed = !Number.isNaN(recomputed);
     if (!isServed && !isRecomputed) return;
@@ -110,6 +93,7 @@ class Tally {
       missing: this.#missing,
       extra: this.#extra,
       largestDifference: this.#largest,
+      ageSeconds: this.#ages.length === 0 ? null : { p50: quantile(this.#ages, 0.5), p99: quantile(this.#ages, 0.99) },
       examples: this.#examples,
     };
   }

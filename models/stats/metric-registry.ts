@@ -27,6 +27,17 @@ export const METRICS = {
     kind: "counter",
     help: "Entity states wanted by a decision, by where they came from (memory, copy, shard)",
   },
+  feature_consistency_share: { kind: "gauge", help: "Share of served values that differ from the same recomputed" },
+  feature_consistency_decisions: { kind: "gauge", help: "Decisions compared by the newest consistency check" },
+  feature_consistency_checked_seconds: { kind: "gauge", help: "When the newest consistency check was, Unix time" },
+  feature_consistency_mismatch: {
+    kind: "gauge",
+    help: "Served values that differ from the same recomputed, by feature and kind (mismatched, missing, extra)",
+  },
+  feature_consistency_age_seconds: {
+    kind: "gauge",
+    help: "Median age of the newest fact behind a feature in the newest consistency check",
+  },
   feature_freshness_seconds: {
     kind: "histogram",
     help: "Age of the newest fact behind a decision",
