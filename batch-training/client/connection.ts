@@ -38,6 +38,15 @@ export const connectionArgs = {
  * @throws {Error} that says what to give when there is none
  */
 export function connect(args: ConnectionArguments): ApiClient {
+  const { baseUrl, token } = connectionOf(args);
+  return createApiClient({ baseUrl, ...(token !== undefined && { token }) });
+}
+
+/** Address and token of the Worker that `connect` talks to. @throws {Error} that says what to give when there is none */
+export function connectionOf(args: ConnectionArguments): {
+  readonly baseUrl: string;
+  readonly token: string | undefined;
+} {
   const local = readLocalServer(args.stateFolder);
   const baseUrl = args.url ?? args.environment["EDGEWISE_URL"] ?? local?.url;
   const token = args.token ?? args.environment["EDGEWISE_TOKEN"] ?? (baseUrl === local?.url ? local?.token : undefined);
@@ -46,7 +55,7 @@ export function connect(args: ConnectionArguments): ApiClient {
       'No Worker is known. Run "npm start", or give --url and --token (or EDGEWISE_URL and EDGEWISE_TOKEN).',
     );
   }
-  return createApiClient({ baseUrl, ...(token !== undefined && { token }) });
+  return { baseUrl, token };
 }
 
 /** The signing key of the local server, if that is the Worker which the arguments name. */

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
-import { connect, localSigningKeyFile } from "../client/connection.ts";
+import { connect, connectionOf, localSigningKeyFile } from "../client/connection.ts";
 import { PROJECT_ROOT } from "../local/build-workers.ts";
 import { type ManifestSigner, signerFromEnvironment } from "../publish/signing.ts";
 import { UserError } from "./user-error.ts";
@@ -16,6 +16,18 @@ export function connectOrExplain(args: {
 }): ApiClient {
   try {
     return connect({ url: args.url, token: args.token, stateFolder: STATE_FOLDER, environment: process.env });
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), 2);
+  }
+}
+
+/** Address and token of the Worker that a command hands on to other processes. @throws UserError when no Worker is known */
+export function connectionOrExplain(args: {
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+}): ReturnType<typeof connectionOf> {
+  try {
+    return connectionOf({ url: args.url, token: args.token, stateFolder: STATE_FOLDER, environment: process.env });
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error), 2);
   }

@@ -1,6 +1,6 @@
 /** The pipeline on this machine. */
 import { randomBytes } from "node:crypto";
-import { promoteVersion, publishModel } from "../publish/publish-model.ts";
+import { type HeldLease, promoteVersion, publishModel } from "../publish/publish-model.ts";
 import type { ManifestSigner } from "../publish/signing.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { describeMachine } from "../evaluate/machine.ts";
@@ -42,10 +42,11 @@ export function workerPublisher(
   client: Pick<ApiClient, "call">,
   target: string,
   signer: ManifestSigner | null = null,
+  lease: HeldLease | null = null,
 ): Publisher {
   return {
     target,
-    publish: (manifest, files) => publishModel(client, manifest, files, signer),
+    publish: (manifest, files) => publishModel(client, manifest, files, { signer, lease }),
     register: async ({ name, version, lineage }, { promote }) => {
       if (!promote) return;
       const serving = await workerRegistry(client).serving(name);
@@ -54,7 +55,7 @@ export function workerPublisher(
         const now = `${serving?.slice(0, 12) ?? "nothing"} serves now, not ${lineage.parent.slice(0, 12)} that it was compared with`;
         throw new StageRefusal([`version ${version.slice(0, 12)} is published and not promoted: ${now}; train again`]);
       }
-      await promoteVersion(client, name, version);
+      await promoteVersion(client, name, version, lease);
     },
   };
 }

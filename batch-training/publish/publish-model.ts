@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { promoteModel, publishVersion, putModelFile, type RoutingRecord } from "../../models/contract/api/models.ts";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
-import { type Manifest, ManifestContent } from "../../models/contract/manifest.ts";
+import { type Manifest, manifestContent, ManifestContent } from "../../models/contract/manifest.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import type { ManifestSigner } from "./signing.ts";
 
@@ -10,12 +10,28 @@ export interface ModelFileContent {
   readonly bytes: Uint8Array;
 }
 
+/** The lease of a training job: named with what is published and promoted for it, so that a machine which lost it changes nothing. */
+export interface HeldLease {
+  readonly jobId: string;
+  readonly fence: number;
+}
+
+/** A lease as the publication routes take it. */
+export function leaseQuery(lease: HeldLease | null): { query?: { jobId: string; fence: number } } {
+  return lease === null ? {} : { query: { jobId: lease.jobId, fence: lease.fence } };
+}
+
 export const sha256Of = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 
 /** The manifest of a content: its version is the SHA-256 of the content's canonical JSON. @throws {ZodError} when the content is invalid */
 export function manifestOf(content: ManifestContent): Manifest {
   const checked = ManifestContent.parse(content);
   return { ...checked, version: sha256Of(canonicalJson(checked)), signature: null };
+}
+
+/** The version that the content of a manifest has, whatever the manifest says. */
+export function versionOfContent(manifest: Manifest): string {
+  return sha256Of(canonicalJson(manifestContent(manifest)));
 }
 
 export function describeFile(file: ModelFileContent): Manifest["files"][number] {
@@ -31,7 +47,7 @@ export async function publishModel(
   client: Pick<ApiClient, "call">,
   manifest: Manifest,
   files: readonly ModelFileContent[],
-  signer: ManifestSigner | null = null,
+  { signer = null, lease = null }: { signer?: ManifestSigner | null; lease?: HeldLease | null } = {},
 ): Promise<void> {
   for (const file of files) {
     await client.call(putModelFile, {
@@ -40,14 +56,19 @@ export async function publishModel(
       body: file.bytes,
     });
   }
-  await client.call(publishVersion, { params: { name: manifest.name }, body: signer?.sign(manifest) ?? manifest });
+  await client.call(publishVersion, {
+    params: { name: manifest.name },
+    ...leaseQuery(lease),
+    body: signer?.sign(manifest) ?? manifest,
+  });
 }
 
 export async function promoteVersion(
   client: Pick<ApiClient, "call">,
   name: string,
   version: string,
+  lease: HeldLease | null = null,
 ): Promise<RoutingRecord> {
-  const { body } = await client.call(promoteModel, { params: { name }, body: { version } });
+  const { body } = await client.call(promoteModel, { params: { name }, ...leaseQuery(lease), body: { version } });
   return body;
 }

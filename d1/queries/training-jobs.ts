@@ -97,12 +97,13 @@ export async function findJobs(
 }
 
 /** Ends what nobody will take up again, and forgets what ended long ago: jobs whose machine was lost after they were cancelled, or once too often. */
-export async function endLostJobs(db: DrizzleD1Database, tenant: string, now: number): Promise<void> {
-  const lost = [
-    eq(trainingJobs.tenant, tenant),
-    eq(trainingJobs.state, "running"),
-    lte(trainingJobs.leaseExpiresAt, now),
-  ];
+export async function endLostJobs(
+  db: DrizzleD1Database,
+  tenant: string,
+  now: number,
+  worker: string | null = null,
+): Promise<void> {
+  const lost = [eq(trainingJobs.tenant, tenant), isLost(now, worker)];
   const ended = { leaseWorker: null, leaseExpiresAt: null, finishedAt: now };
   await db.batch([
     db
@@ -121,7 +122,10 @@ export async function endLostJobs(db: DrizzleD1Database, tenant: string, now: nu
   ]);
 }
 
-/** Gives the oldest waiting job of these models to one worker; null: nothing waits. */
+/**
+ * Gives the oldest waiting job of these models to one worker; null: nothing waits. A worker does one job at a time, so one that asks while
+ * it holds a lease was restarted, and its own job waits for it.
+ */
 export async function takeLease(
   db: DrizzleD1Database,
   request: { tenant: string; models: readonly string[]; worker: string; now: number; until: number },
@@ -133,8 +137,7 @@ export async function takeLease(
     or(
       and(eq(trainingJobs.state, "queued"), lte(trainingJobs.notBefore, now)),
       and(
-        eq(trainingJobs.state, "running"),
-        lte(trainingJobs.leaseExpiresAt, now),
+        isLost(now, worker),
         eq(trainingJobs.cancelRequested, false),
         lt(trainingJobs.attempts, trainingJobs.maxAttempts),
       ),
@@ -267,6 +270,15 @@ export async function requestCancel(db: DrizzleD1Database, key: JobKey, now: num
 
 const isJob = ({ tenant, jobId }: JobKey): SQL | undefined =>
   and(eq(trainingJobs.tenant, tenant), eq(trainingJobs.jobId, jobId));
+
+/** Running, as far as anybody knows, on a machine that is gone: its time has passed, or it asks for work. */
+const isLost = (now: number, worker: string | null): SQL | undefined =>
+  and(
+    eq(trainingJobs.state, "running"),
+    worker === null
+      ? lte(trainingJobs.leaseExpiresAt, now)
+      : or(lte(trainingJobs.leaseExpiresAt, now), eq(trainingJobs.leaseWorker, worker)),
+  );
 
 const isHeld = (lease: HeldLease): SQL | undefined =>
   and(isJob(lease), eq(trainingJobs.state, "running"), eq(trainingJobs.fence, lease.fence));

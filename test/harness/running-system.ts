@@ -29,7 +29,8 @@ export interface Answer {
 
 export interface Place {
   readonly storage: string;
-  readonly secrets: Readonly<Record<"JWT_SECRET" | "PSEUDONYM_KEY", string>>;
+  /** Beside the two secrets, variables that override those of wrangler.toml. */
+  readonly secrets: Readonly<Record<"JWT_SECRET" | "PSEUDONYM_KEY", string> & Record<string, string>>;
 }
 
 /** Both Workers in workerd over storage that stays, started and stopped at will. */

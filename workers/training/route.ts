@@ -89,8 +89,8 @@ function mountLeases(app: Hono<{ Bindings: object }>, http: HttpDeps, { db }: Tr
 
   mount(app, http, leaseJob, async ({ body }, { identity, now }) => {
     const { tenant } = identity;
-    await endLostJobs(db, tenant, now);
     const { worker, models, seconds } = body;
+    await endLostJobs(db, tenant, now, worker);
     const job = await takeLease(db, { tenant, models, worker, now, until: until(now, seconds) });
     if (job?.lease) http.metrics.count("training_leases_total", { model: job.request.model });
     const lease = job?.lease ? { job, fence: job.lease.fence, expiresAt: job.lease.expiresAt } : null;

@@ -179,7 +179,9 @@ export const leaseJob = defineRoute({
   path: "/api/v1/training/leases",
   tag: "Training",
   summary: "Take the oldest job that waits",
-  description: "Also one whose lease has expired, because its machine was lost.",
+  description:
+    "Also one whose lease has expired, because its machine was lost, or which this very worker holds, because it was restarted: a worker does " +
+    "one job at a time, under a name of its own.",
   access: ["trainer"],
   body: jsonBody(
     z

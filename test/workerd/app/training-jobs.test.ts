@@ -185,6 +185,18 @@ describe("a lease", () => {
     expect(second).toMatchObject({ fence: 2, job: { jobId: lost.job.jobId, attempts: 2, progress: { run: "run-1" } } });
   });
 
+  it("is taken again at once by the machine that held it: it was restarted", async () => {
+    const jobs = new Jobs();
+    await jobs.created();
+    const before = await jobs.leased("restarted");
+    const after = await jobs.leased("restarted");
+    expect(after).toMatchObject({ fence: 2, job: { jobId: before.job.jobId, attempts: 2 } });
+    expect((await problemOf(await jobs.heartbeat(before))).code).toBe("lease-lost");
+    await jobs.cancel(before.job.jobId);
+    expect(await jobs.lease("restarted")).toBeNull();
+    expect((await jobs.show(before.job.jobId)).state).toBe("cancelled");
+  });
+
   it("law: nothing counts twice — who lost it can neither keep, end, fail, release, publish nor promote", async () => {
     const jobs = new Jobs();
     const { tenant } = jobs;
@@ -238,7 +250,7 @@ describe("a lease", () => {
       expect(await response.json()).toMatchObject({ state: "succeeded", lease: null, result: SUCCEEDED });
     }
     expect((await jobs.post(lease, "fail", { reason: "no", retryable: true })).status).toBe(409);
-    expect(await jobs.lease()).toBeNull();
+    expect(await jobs.lease("second")).toBeNull();
     expect((await jobs.show(lease.job.jobId)).finishedAt).toBeGreaterThan(0);
   });
 });
@@ -275,9 +287,9 @@ describe("attempts", () => {
   it("are used up by machines that are lost, too", async () => {
     const jobs = new Jobs();
     const { jobId } = await jobs.created({ maxAttempts: 2 });
-    await jobs.expire(await jobs.leased());
-    await jobs.expire(await jobs.leased());
-    expect(await jobs.lease()).toBeNull();
+    await jobs.expire(await jobs.leased("first"));
+    await jobs.expire(await jobs.leased("second"));
+    expect(await jobs.lease("third")).toBeNull();
     expect(await jobs.show(jobId)).toMatchObject({
       state: "failed",
       error: "its worker was lost, the last time in attempt 2",

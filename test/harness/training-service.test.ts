@@ -1,0 +1,208 @@
+/** `edgewise worker` against the built Workers: jobs, machines that die, networks that break, people who change their mind. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { isAlive } from "../../batch-training/local/workerd-process.ts";
+import { generateSigningKey, openSigner } from "../../batch-training/publish/signing.ts";
+import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
+import { cancelJob, createJob, getJob, type TrainingJob } from "../../models/contract/api/jobs.ts";
+import { getManifest, getModel } from "../../models/contract/api/models.ts";
+import { CuttableProxy } from "./cuttable-proxy.ts";
+import { RunningService, until } from "./running-service.ts";
+import { RunningSystem } from "./running-system.ts";
+import { smallShop } from "./small-shop.ts";
+
+const SEED = 4;
+const signingKey = generateSigningKey();
+const folder = mkdtempSync(join(tmpdir(), "edgewise-service-"));
+const shop = smallShop({ seed: SEED, end: Date.now() });
+const system = new RunningSystem(inject("workers"), {
+  storage: join(folder, "storage"),
+  secrets: {
+    JWT_SECRET: "service-secret-service-secret-service-1",
+    PSEUDONYM_KEY: "service-pseudonym-service-pseudonym-1",
+    // Unsigned models, and those of other keys, are refused: what is published below is signed by the service.
+    MODEL_PUBLIC_KEYS: openSigner(signingKey).publicKey,
+  },
+});
+const services: RunningService[] = [];
+/** Processes of the jobs of services that have ended. */
+const processes: number[] = [];
+
+beforeAll(async () => {
+  await system.start();
+  await system.send(shop.events());
+}, 300_000);
+
+afterEach(async () => {
+  for (const service of services.splice(0)) {
+    service.kill("SIGKILL");
+    await service.ended;
+    processes.push(...service.log.flatMap((line) => (typeof line["process"] === "number" ? [line["process"]] : [])));
+  }
+});
+
+afterAll(async () => {
+  await system.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(name: string, more: { url?: string; words?: readonly string[] } = {}): RunningService {
+  const url = more.url ?? system.edge.url;
+  const home = join(folder, name);
+  const service = new RunningService({ url, token: system.token, home, name, signingKey, more: more.words ?? [] });
+  services.push(service);
+  return service;
+}
+
+async function ask(request: { seed: number; promote?: boolean; maxAttempts?: number }): Promise<string> {
+  const { body } = await system.client.call(createJob, { body: { model: FRAUD_MODEL, ...request } });
+  return body.jobId;
+}
+
+const show = async (jobId: string): Promise<TrainingJob> =>
+  (await system.client.call(getJob, { params: { jobId } })).body;
+
+const ended = (jobId: string): Promise<TrainingJob> =>
+  until(async () => {
+    const job = await show(jobId);
+    return job.finishedAt === null ? null : job;
+  }, `${jobId} has ended`);
+
+/** Once the job is at work on its machine: it has told of a run. */
+const atWork = (jobId: string): Promise<TrainingJob> =>
+  until(async () => {
+    const job = await show(jobId);
+    return job.state === "running" && job.progress?.run != null ? job : null;
+  }, `${jobId} is at work`);
+
+const versions = async (): Promise<string[]> =>
+  (await system.client.call(getModel, { params: { name: FRAUD_MODEL } })).body.versions.map(({ version }) => version);
+
+describe("the training service", () => {
+  it("a machine that dies in the middle of a job loses its lease, and the next one publishes and promotes one model", async () => {
+    const jobId = await ask({ seed: 1, promote: true });
+    const first = start("first");
+    const before = await atWork(jobId);
+    first.kill("SIGKILL");
+    expect(await first.ended).toMatchObject({ signal: "SIGKILL" });
+    expect(before.lease).toMatchObject({ worker: "first", fence: 1 });
+    const second = start("second");
+    const job = await ended(jobId);
+    expect(job).toMatchObject({ state: "succeeded", attempts: 2, result: { published: true, promoted: true } });
+    const { body } = await system.client.call(getModel, { params: { name: FRAUD_MODEL } });
+    expect(body.versions).toMatchObject([{ version: job.result?.version, status: "serving" }]);
+    expect(body.routing).toMatchObject({ epoch: 1, serving: job.result?.version });
+    const version = job.result?.version ?? "";
+    const manifest = (await system.client.call(getManifest, { params: { name: FRAUD_MODEL, version } })).body;
+    expect(manifest.signature?.keyId).toBe(openSigner(signingKey).keyId);
+    const served = await system.untilServed(version, () => shop.demonstration(Date.now(), crypto.randomUUID()).plain);
+    expect(served).toBeGreaterThanOrEqual(0);
+    await healthOf(second);
+    second.kill("SIGTERM");
+    expect(await second.ended).toEqual({ code: 0, signal: null });
+    expect(second.log.at(-1)).toMatchObject({ level: "info", message: "stopped" });
+    expect(second.errors).toEqual([]);
+  });
+
+  it("goes on with its own run when it is started again, and hands the job back when it is told to stop", async () => {
+    const jobId = await ask({ seed: 2 });
+    const stopped = start("second");
+    const { progress } = await atWork(jobId);
+    stopped.kill("SIGTERM");
+    expect(await stopped.ended).toEqual({ code: 0, signal: null });
+    expect(await show(jobId)).toMatchObject({
+      state: "queued",
+      attempts: 0,
+      lease: null,
+      progress: { run: progress?.run },
+    });
+    const known = await versions();
+    const again = start("second", { words: ["--once"] });
+    expect(await again.ended).toEqual({ code: 0, signal: null });
+    const job = await show(jobId);
+    expect(job).toMatchObject({ state: "succeeded", attempts: 1, progress: { run: progress?.run } });
+    expect((await versions()).filter((version) => !known.includes(version))).toEqual([job.result?.version]);
+  });
+
+  it("stops a job that is cancelled, and nothing of it appears", async () => {
+    const known = await versions();
+    const jobId = await ask({ seed: 3 });
+    const service = start("second");
+    await atWork(jobId);
+    await system.client.call(cancelJob, { params: { jobId } });
+    expect(await ended(jobId)).toMatchObject({ state: "cancelled", lease: null, result: null });
+    await service.said("job ended");
+    expect(await versions()).toEqual(known);
+    const logged = service.log.find((line) => line.message === "the process of the job wrote");
+    expect(logged).toBeUndefined();
+  });
+
+  it("loses a job when the network is gone for longer than the lease, and does it once when it is back", async () => {
+    const { hostname, port } = new URL(system.edge.url);
+    const proxy = new CuttableProxy({ host: hostname, port: Number(port) });
+    try {
+      const known = await versions();
+      const jobId = await ask({ seed: 4 });
+      const service = start("third", { url: await proxy.start() });
+      await atWork(jobId);
+      proxy.cut();
+      const end = await service.said("job ended");
+      expect(end).toMatchObject({ job: jobId, outcome: "lost" });
+      await service.said("no job can be taken");
+      expect((await service.get("/readyz")).status).toBe(503);
+      proxy.mend();
+      const job = await ended(jobId);
+      expect(job).toMatchObject({ state: "succeeded", attempts: 2 });
+      expect((await versions()).filter((version) => !known.includes(version))).toEqual([job.result?.version]);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it("does one job with two machines that ask at once", async () => {
+    const jobId = await ask({ seed: 2 });
+    const [one, other] = [start("second", { words: ["--once"] }), start("fourth", { words: ["--once"] })];
+    const job = await ended(jobId);
+    expect(job).toMatchObject({ state: "succeeded", attempts: 1 });
+    expect(await Promise.all([one.ended, other.ended])).toEqual([
+      { code: 0, signal: null },
+      { code: 0, signal: null },
+    ]);
+    const taken = [one, other].flatMap(({ log }) => log.filter(({ message }) => message === "job taken"));
+    expect(taken).toHaveLength(1);
+  });
+
+  it("says what is wrong with a job that cannot go through, and does not try again", async () => {
+    const body = { model: FRAUD_MODEL, seed: 1, parameters: { leaves: -5 } };
+    const { jobId } = (await system.client.call(createJob, { body })).body;
+    start("second", { words: ["--once"] });
+    const job = await ended(jobId);
+    expect(job).toMatchObject({ state: "failed", attempts: 1 });
+    expect(job.error).toContain("leaves");
+  });
+
+  it("refuses to start beside another on the same home, and names it", async () => {
+    const first = start("second");
+    await first.said("started");
+    const rival = start("second");
+    expect((await rival.ended).code).toBe(1);
+    expect(rival.errors.join("\n")).toContain("is in use by process");
+  });
+
+  it("leaves no process behind", async () => {
+    expect(processes.length).toBeGreaterThanOrEqual(7);
+    await until(async () => (processes.some(isAlive) ? null : true), "every process of a job has ended");
+  });
+});
+
+async function healthOf(service: RunningService): Promise<void> {
+  expect(await service.get("/healthz")).toEqual({ status: 200, text: '{"status":"ok"}' });
+  expect((await service.get("/readyz")).status).toBe(200);
+  expect((await service.get("/else")).status).toBe(404);
+  const { text } = await service.get("/metrics");
+  expect(text).toContain(`edgewise_worker_jobs_total{model="${FRAUD_MODEL}",outcome="succeeded"} 1`);
+  for (const line of text.trimEnd().split("\n"))
+    expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [0-9.e+-]+)$/);
+}
