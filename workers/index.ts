@@ -9,7 +9,7 @@ export { MetricsAggregator } from "../durable-objects/metrics-aggregator.ts";
 export { ModelRouting } from "../durable-objects/model-routing.ts";
 
 interface Isolate extends Composition {
-  readonly fetch: ReturnType<typeof createApp>["fetch"];
+  readonly router: ReturnType<typeof createApp>;
 }
 
 /** Built at the first request or batch: global scope has a start-up limit, and the environment is not there yet. */
@@ -18,14 +18,13 @@ let isolate: Isolate | null = null;
 function isolateOf(env: Env): Isolate {
   if (isolate) return isolate;
   const composition = compose(env);
-  const app = createApp(composition.app);
-  isolate = { ...composition, fetch: app.fetch };
+  isolate = { ...composition, router: createApp(composition.app) };
   return isolate;
 }
 
 export default {
   fetch(request, env, context) {
-    return isolateOf(env).fetch(request, env, context);
+    return isolateOf(env).router.fetch(request, context);
   },
 
   async queue(batch, env) {

@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import { type ApiKeyRow, apiKeysOf, insertApiKey, revokeApiKeyRow } from "../../d1/queries/api-keys.ts";
 import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from "../../models/contract/api/system.ts";
@@ -6,6 +5,7 @@ import type { Role } from "../../models/contract/auth.ts";
 import { API_KEY_PREFIX, sha256Hex } from "../http/authenticator.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 
 /** 256 bits: beyond guessing, and no slow hash is needed to store it. */
 const KEY_BYTES = 32;
@@ -15,7 +15,7 @@ export interface ApiKeyDeps {
   readonly db: DrizzleD1Database;
 }
 
-export function mountApiKeys(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: ApiKeyDeps): void {
+export function mountApiKeys(app: Router, http: HttpDeps, deps: ApiKeyDeps): void {
   mount(app, http, createApiKey, async ({ body }, { identity, now }) => {
     const key = API_KEY_PREFIX + base64Url(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
     const row: ApiKeyRow = {

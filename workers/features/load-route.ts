@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import { loadFeatures, type LoadedRow } from "../../models/contract/api/feature-loads.ts";
 import type { Issue } from "../../models/contract/errors.ts";
 import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
@@ -7,9 +6,10 @@ import { checkColumns, qualityText } from "../../models/features/quality.ts";
 import type { Checks, FeatureDefinition } from "../../models/features/definition.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 import { type FeatureRouteDeps, PERSONAL } from "./route.ts";
 
-export function mountFeatureLoads(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: FeatureRouteDeps): void {
+export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
   mount(app, http, loadFeatures, async ({ params, body }, { identity, now }) => {
     const group = deps.catalog.groupByName(params.group);
     if (!group || group.definition.source.events.length > 0) return new Failure("group-not-found");

@@ -1,4 +1,3 @@
-import type { Hono } from "hono";
 import {
   explainFeature,
   type FeatureEntities,
@@ -20,6 +19,7 @@ import { HORIZON_SLACK_MS } from "../../models/features/group-state.ts";
 import { serviceDocument } from "../../models/features/registry.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 import type { ShardFeatureStore } from "./shard-feature-store.ts";
 
 const DEFAULT_DEADLINE_MS = 500;
@@ -39,7 +39,7 @@ export const PERSONAL: Readonly<Partial<Record<EntityType, PersonalKind>>> = {
   session: "session",
 };
 
-export function mountFeatures(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: FeatureRouteDeps): void {
+export function mountFeatures(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
   const find = (name: string): CompiledService | undefined => deps.services.find((service) => service.name === name);
 
   mount(app, http, listFeatureServices, () =>

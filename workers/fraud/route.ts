@@ -1,12 +1,14 @@
-import type { Hono } from "hono";
 import { MODEL_VERSION_HEADER } from "../../models/contract/api/define.ts";
 import { getFraudDecision, scoreFraud } from "../../models/contract/api/fraud.ts";
+import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import type { DecisionRecord, FraudDecision } from "../../models/contract/decision-record.ts";
 import { type Pseudonym, pseudonymise } from "../../models/contract/pseudonymise.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import { sha256Hex } from "../http/authenticator.ts";
 import { Failure } from "../http/failure.ts";
+import { JsonAnswer } from "../http/json-answer.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 import { type IdempotencyClaim, type ScoreDeps, scoreOrder } from "./score-order.ts";
 
 export interface FraudRouteDeps extends ScoreDeps {
@@ -17,7 +19,7 @@ export interface FraudRouteDeps extends ScoreDeps {
 /** Orders placed further ahead than this are refused, as their events would be. */
 const MAX_FUTURE_SKEW_MS = 5 * 60_000;
 
-export function mountFraud(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: FraudRouteDeps): void {
+export function mountFraud(app: Router, http: HttpDeps, deps: FraudRouteDeps): void {
   mount(app, http, scoreFraud, async ({ body, query }, context) => {
     const { tenant } = context.identity;
     if ("order" in body && Date.parse(body.order.placedAt) > context.now + MAX_FUTURE_SKEW_MS) {
@@ -36,8 +38,8 @@ export function mountFraud(app: Hono<{ Bindings: object }>, http: HttpDeps, deps
     if (!scored.ok) return new Failure(scored.error);
     countDecision(context.metrics, scored.value);
     context.metrics.observe("inference_latency_ms", deps.now() - context.now, { operation: "fraud" });
-    return Response.json(fraudDecision(scored.value), {
-      headers: { [MODEL_VERSION_HEADER]: scored.value.modelVersion ?? "rules" },
+    return new JsonAnswer(fraudDecision(scored.value), {
+      [MODEL_VERSION_HEADER]: scored.value.modelVersion ?? "rules",
     });
   });
 
@@ -62,7 +64,7 @@ async function claimOf(
       issues: [{ path: "Idempotency-Key", message: `1 to ${MAX_KEY_LENGTH} characters` }],
     });
   }
-  return { key: await sha256Hex(`${tenant}\n${key}`), requestHash: await sha256Hex(JSON.stringify(body)) };
+  return { key: await sha256Hex(`${tenant}\n${key}`), requestHash: await sha256Hex(canonicalJson(body)) };
 }
 
 export function fraudDecision(record: DecisionRecord): FraudDecision {

@@ -126,10 +126,10 @@ export class Authenticator {
 }
 
 /** The credential of a request: `Authorization: Bearer …` or `X-API-Key`. Null when there is none. */
-export function credentialOf(request: Request): string | null {
-  const authorization = request.headers.get("authorization");
+export function credentialOf(headers: Headers): string | null {
+  const authorization = headers.get("authorization");
   if (authorization !== null) return /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1] ?? null;
-  return request.headers.get("x-api-key");
+  return headers.get("x-api-key");
 }
 
 /** Roles of another system in the same token are no business of ours. */

@@ -1,17 +1,20 @@
-import type { Hono } from "hono";
 import type { z } from "zod";
 import type { BytesBody, JsonBody, RouteDefinition } from "../../models/contract/api/define.ts";
 import type { Identity } from "../../models/contract/auth.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import { err, ok, type Result } from "../../models/result.ts";
+import { parseQuickly } from "../../models/contract/accepts.ts";
 import { type Authenticator, credentialOf } from "./authenticator.ts";
 import { Failure, problemResponse } from "./failure.ts";
 import { issuesOf } from "./issues.ts";
+import { JsonAnswer } from "./json-answer.ts";
 import { logError, logWarning } from "./log.ts";
 import { readBody } from "./read-body.ts";
 import { ANONYMOUS, type RequestContext, requestIdOf, traceparentOf } from "./request-context.ts";
+import type { PathParams, Router } from "./router.ts";
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+type Answer = Response | JsonAnswer | Failure;
 type ParsedBody<B> = B extends JsonBody<infer S> ? z.output<S> : B extends BytesBody ? Uint8Array : undefined;
 
 export interface RouteInput<P, Q, B> {
@@ -23,7 +26,7 @@ export interface RouteInput<P, Q, B> {
 export type RouteHandler<P extends z.ZodObject, Q extends z.ZodObject, B extends JsonBody | BytesBody | undefined> = (
   input: RouteInput<P, Q, B>,
   context: RequestContext,
-) => Promise<Response | Failure> | Response | Failure;
+) => Promise<Answer> | Answer;
 
 /** What every route needs from the composition. */
 export interface HttpDeps {
@@ -44,48 +47,60 @@ const RATE_LIMIT_POLICY = '"default";q=100000;w=60';
  * afterwards the handler sees typed values only. Failures are rendered in one place.
  */
 export function mount<P extends z.ZodObject, Q extends z.ZodObject, B extends JsonBody | BytesBody | undefined>(
-  app: Hono<{ Bindings: object }>,
+  app: Router,
   deps: HttpDeps,
   definition: RouteDefinition<P, Q, B>,
   handler: RouteHandler<P, Q, B>,
 ): void {
   const path = definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
   const method = definition.method.toUpperCase();
-  app.on(method, path, async (c) => {
-    const request = c.req.raw;
-    const requestId = requestIdOf(request);
-    const traceparent = traceparentOf(request);
-    const waitUntil = (promise: Promise<unknown>): void => c.executionCtx.waitUntil(promise);
+  const { access, operationId } = definition;
+  app.on(method, path, async (request, params, execution) => {
+    const { headers } = request;
+    const requestId = requestIdOf(headers);
+    const traceparent = traceparentOf(headers);
+    const waitUntil = (promise: Promise<unknown>): void => execution.waitUntil(promise);
     const now = deps.now();
-    let response: Response;
+    let answer: Response | JsonAnswer;
     try {
-      const allowed = await admit(deps, definition.access, request, now);
+      const admitted = admit(deps, access, headers, now);
+      const allowed = admitted instanceof Promise ? await admitted : admitted;
       if (allowed.ok) {
-        const context = {
-          requestId,
-          traceparent,
-          identity: allowed.value,
-          now,
-          metrics: deps.metrics,
-          request,
-          waitUntil,
-        };
-        const answer = await handle(definition, handler, () => c.req.param(), context);
-        response = answer instanceof Failure ? rendered(answer, context, definition.operationId) : answer;
+        const identity = allowed.value;
+        const context = { requestId, traceparent, identity, now, metrics: deps.metrics, request, waitUntil };
+        const given = await handle(definition, handler, params, context);
+        answer = given instanceof Failure ? rendered(given, context, operationId) : given;
       } else {
-        response = rendered(allowed.error, { requestId }, definition.operationId);
+        answer = rendered(allowed.error, { requestId }, operationId);
       }
     } catch (error) {
-      logError("unhandled error", error, { requestId, operation: definition.operationId });
-      response = problemResponse(new Failure("internal"), requestId);
+      logError("unhandled error", error, { requestId, operation: operationId });
+      answer = problemResponse(new Failure("internal"), requestId);
     }
-    response.headers.set("x-request-id", requestId);
-    response.headers.set("traceparent", traceparent);
-    if (definition.access !== "open") response.headers.set("ratelimit-policy", RATE_LIMIT_POLICY);
-    deps.metrics.count("http_requests_total", { operation: definition.operationId, status: String(response.status) });
+    const response = responseOf(answer, { requestId, traceparent, isLimited: access !== "open" });
+    deps.metrics.count("http_requests_total", { operation: operationId, status: String(response.status) });
     deps.afterResponse(waitUntil);
     return response;
   });
+}
+
+/** Each header set on a response is a call into the runtime, so those of a JSON answer are handed over together. */
+function responseOf(
+  answer: Response | JsonAnswer,
+  { requestId, traceparent, isLimited }: { requestId: string; traceparent: string; isLimited: boolean },
+): Response {
+  const common = {
+    "x-request-id": requestId,
+    traceparent,
+    ...(isLimited && { "ratelimit-policy": RATE_LIMIT_POLICY }),
+  };
+  if (answer instanceof JsonAnswer) {
+    return new Response(JSON.stringify(answer.value), {
+      headers: { "content-type": "application/json", ...answer.headers, ...common },
+    });
+  }
+  for (const [name, value] of Object.entries(common)) answer.headers.set(name, value);
+  return answer;
 }
 
 function rendered(failure: Failure, context: { requestId: string }, operation: string): Response {
@@ -95,31 +110,42 @@ function rendered(failure: Failure, context: { requestId: string }, operation: s
   return problemResponse(failure, context.requestId);
 }
 
-async function admit(
+type Admission = Result<Identity, Failure>;
+
+/** At once for a credential that this isolate knows: nothing is awaited that is not there already. */
+function admit(
   deps: HttpDeps,
   access: RouteDefinition["access"],
-  request: Request,
+  headers: Headers,
   now: number,
-): Promise<Result<Identity, Failure>> {
+): Admission | Promise<Admission> {
   if (access === "open") return ok(ANONYMOUS);
-  const credential = credentialOf(request);
+  const credential = credentialOf(headers);
   if (credential === null) return err(new Failure("unauthenticated"));
-  let identity = deps.authenticator.remembered(credential, now);
-  if (identity === null) {
-    const verified = await deps.authenticator.verify(credential, now);
-    if (!verified.ok) {
-      const { reason, unavailable } = verified.error;
-      return err(new Failure(unavailable === true ? "unavailable" : "unauthenticated", { reason }));
-    }
-    identity = verified.value;
-  }
+  const identity = deps.authenticator.remembered(credential, now);
+  return identity === null ? admitUnknown(deps, access, credential, now) : admitKnown(deps, access, identity);
+}
+
+async function admitUnknown(
+  deps: HttpDeps,
+  access: readonly string[],
+  credential: string,
+  now: number,
+): Promise<Admission> {
+  const verified = await deps.authenticator.verify(credential, now);
+  if (verified.ok) return await admitKnown(deps, access, verified.value);
+  const { reason, unavailable } = verified.error;
+  return err(new Failure(unavailable === true ? "unavailable" : "unauthenticated", { reason }));
+}
+
+function admitKnown(deps: HttpDeps, access: readonly string[], identity: Identity): Admission | Promise<Admission> {
   if (!permits(access, identity)) {
     return err(new Failure("forbidden", { detail: `Needs one of the roles ${access.join(", ")}.` }));
   }
+  const verdict = (isWithin: boolean): Admission =>
+    isWithin ? ok(identity) : err(new Failure("rate-limited", { retryAfterSeconds: 10 }));
   const within = deps.withinRateLimit(`${identity.tenant}:${identity.subject}`);
-  return (typeof within === "boolean" ? within : await within)
-    ? ok(identity)
-    : err(new Failure("rate-limited", { retryAfterSeconds: 10 }));
+  return typeof within === "boolean" ? verdict(within) : within.then(verdict);
 }
 
 function permits(access: readonly string[], identity: Identity): boolean {
@@ -129,21 +155,21 @@ function permits(access: readonly string[], identity: Identity): boolean {
 async function handle<P extends z.ZodObject, Q extends z.ZodObject, B extends JsonBody | BytesBody | undefined>(
   definition: RouteDefinition<P, Q, B>,
   handler: RouteHandler<P, Q, B>,
-  pathParams: () => Record<string, string>,
+  pathParams: PathParams,
   context: RequestContext,
-): Promise<Response | Failure> {
+): Promise<Answer> {
   let params: unknown;
   let query: unknown;
   let body: unknown;
   if (definition.params) {
-    const parsed = definition.params.safeParse(pathParams());
+    const parsed = parseQuickly<z.ZodObject>(definition.params, pathParams);
     if (!parsed.success) return new Failure("invalid-request", { issues: issuesOf(parsed.error) });
     params = parsed.data;
   }
   if (definition.query) {
     const search = queryOf(context.request.url);
     if (search instanceof Failure) return search;
-    const parsed = definition.query.safeParse(search);
+    const parsed = parseQuickly<z.ZodObject>(definition.query, search);
     if (!parsed.success) return new Failure("invalid-request", { issues: issuesOf(parsed.error) });
     query = parsed.data;
   }

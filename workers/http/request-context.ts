@@ -22,15 +22,16 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** The caller's request id when it is one, else a new one. */
-export function requestIdOf(request: Request): string {
-  const given = request.headers.get("x-request-id");
+export function requestIdOf(headers: Headers): string {
+  const given = headers.get("x-request-id");
   return given !== null && REQUEST_ID.test(given) ? given : crypto.randomUUID();
 }
 
 /** A child of the caller's trace, or a new trace. */
-export function traceparentOf(request: Request): string {
-  const given = TRACEPARENT.exec(request.headers.get("traceparent") ?? "");
+export function traceparentOf(headers: Headers): string {
+  const header = headers.get("traceparent");
   const span = randomHex(8);
+  const given = header === null ? null : TRACEPARENT.exec(header);
   return given ? `00-${given[1]}-${span}-${given[3]}` : `00-${randomHex(16)}-${span}-00`;
 }
 

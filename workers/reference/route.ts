@@ -1,10 +1,10 @@
-import type { Hono } from "hono";
 import { getSchema, listSchemas, openApiDocument, reference } from "../../models/contract/api/system.ts";
 import type { RouteDefinition } from "../../models/contract/api/define.ts";
 import { jsonSchema, SCHEMA_ENTRIES } from "../../models/contract/json-schemas.ts";
 import { CONTRACT_VERSION } from "../../models/contract/version.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 import { errorsPage, referencePage } from "./pages.ts";
 import { openApi } from "./open-api.ts";
 
@@ -19,7 +19,7 @@ export interface ReferenceDeps {
 const ASSETS = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
 /** The API document, the page made from it, and the JSON Schemas: open to everyone. */
-export function mountReference(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: ReferenceDeps): void {
+export function mountReference(app: Router, http: HttpDeps, deps: ReferenceDeps): void {
   let document: string | null = null;
   mount(app, http, openApiDocument, () => {
     document ??= JSON.stringify(openApi(deps.routes, `${CONTRACT_VERSION}.0.0`));
@@ -27,12 +27,13 @@ export function mountReference(app: Hono<{ Bindings: object }>, http: HttpDeps, 
   });
 
   mount(app, http, reference, () => page(referencePage()));
-  app.get("/docs/errors", () => page(errorsPage()));
-  app.get(
+  app.on("GET", "/docs/errors", () => page(errorsPage()));
+  app.on(
+    "GET",
     "/docs/init.js",
     () => new Response(INIT_SCRIPT, { headers: { "content-type": "text/javascript; charset=utf-8" } }),
   );
-  for (const name of ASSETS) app.get(`/docs/${name}`, () => deps.asset(name));
+  for (const name of ASSETS) app.on("GET", `/docs/${name}`, () => deps.asset(name));
 
   mount(app, http, listSchemas, () =>
     Response.json({

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
-import type { Hono } from "hono";
 import {
   endLostJobs,
   extendLease,
@@ -30,18 +29,19 @@ import {
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
+import type { Router } from "../http/router.ts";
 
 export interface TrainingDeps {
   readonly db: DrizzleD1Database;
 }
 
 /** Jobs for the machines that train: asked for by people and schedules, leased by `edgewise worker`. */
-export function mountTraining(app: Hono<{ Bindings: object }>, http: HttpDeps, deps: TrainingDeps): void {
+export function mountTraining(app: Router, http: HttpDeps, deps: TrainingDeps): void {
   mountJobs(app, http, deps);
   mountLeases(app, http, deps);
 }
 
-function mountJobs(app: Hono<{ Bindings: object }>, http: HttpDeps, { db }: TrainingDeps): void {
+function mountJobs(app: Router, http: HttpDeps, { db }: TrainingDeps): void {
   mount(app, http, createJob, async ({ body }, { identity, now, request }) => {
     const idempotencyKey = request.headers.get("idempotency-key");
     if (idempotencyKey !== null && (idempotencyKey === "" || idempotencyKey.length > MAX_JOB_KEY_LENGTH)) {
@@ -84,7 +84,7 @@ function mountJobs(app: Hono<{ Bindings: object }>, http: HttpDeps, { db }: Trai
   });
 }
 
-function mountLeases(app: Hono<{ Bindings: object }>, http: HttpDeps, { db }: TrainingDeps): void {
+function mountLeases(app: Router, http: HttpDeps, { db }: TrainingDeps): void {
   const until = (now: number, seconds: number): number => now + seconds * 1_000;
 
   mount(app, http, leaseJob, async ({ body }, { identity, now }) => {

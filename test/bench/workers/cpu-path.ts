@@ -5,6 +5,7 @@
  */
 import { createApp } from "../../../workers/app.ts";
 import { compose } from "../../../workers/compose.ts";
+import { SampledRateLimit } from "../../../workers/http/sampled-rate-limit.ts";
 import { consumeBatch } from "../../../workers/jobs/queue-batches.ts";
 import type { FeatureVector } from "../../../models/features/feature-store.ts";
 import type { ScoreDeps } from "../../../workers/fraud/score-order.ts";
@@ -16,16 +17,17 @@ export { ModelRouting } from "../../../durable-objects/model-routing.ts";
 
 type Composition = ReturnType<typeof compose>;
 
-let isolate: { composition: Composition; fetch: ReturnType<typeof createApp>["fetch"] } | null = null;
+let isolate: { composition: Composition; router: ReturnType<typeof createApp> } | null = null;
 
 function isolateOf(env: Env): NonNullable<typeof isolate> {
   if (isolate) return isolate;
   const composition = compose(env);
   const { app } = composition;
-  const http = { ...app.http, withinRateLimit: () => Promise.resolve(true) };
+  const rateLimit = new SampledRateLimit(() => Promise.resolve(true), app.http.now);
+  const http = { ...app.http, withinRateLimit: (key: string) => rateLimit.admits(key) };
   isolate = {
     composition,
-    fetch: createApp({ ...app, http, fraud: { ...app.fraud, ...fromMemory(app.fraud) } }).fetch,
+    router: createApp({ ...app, http, fraud: { ...app.fraud, ...fromMemory(app.fraud) } }),
   };
   return isolate;
 }
@@ -59,7 +61,7 @@ function fromMemory({ features, decisions }: ScoreDeps): Pick<ScoreDeps, "featur
 
 export default {
   fetch(request, env, context) {
-    return isolateOf(env).fetch(request, env, context);
+    return isolateOf(env).router.fetch(request, context);
   },
   async queue(batch, env) {
     const { composition } = isolateOf(env);

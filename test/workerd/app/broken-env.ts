@@ -53,7 +53,7 @@ export class Isolate {
       body: JSON.stringify(init.body),
     });
     const context = createExecutionContext();
-    const response = await this.#app.fetch(request, this.#env, context);
+    const response = await this.#app.fetch(request, context);
     if (![...this.conditions.values()].includes("hangs")) await waitOnExecutionContext(context);
     return response;
   }
