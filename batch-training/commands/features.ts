@@ -136,22 +136,31 @@ const explain = strictCommand({
   meta: { name: "explain", description: "How a value comes about now, asked of a running Worker" },
   args: {
     feature: { type: "positional", description: "feature", valueHint: "FEATURE", required: true },
-    entity: { type: "positional", description: "entity as the shop knows it", valueHint: "TYPE:ID", required: true },
+    entity: { type: "positional", description: "entity as the shop knows it", valueHint: "TYPE:ID,…", required: true },
     service: { type: "string", description: "feature service", valueHint: "SERVICE", default: FRAUD_FEATURES.name },
     asOf: { type: "string", description: "as of this time, at most 24 hours ago", valueHint: "TIME" },
     ...connectionArgs,
   },
   run: async ({ args }) => {
-    const [, type, id] = /^([a-z]+):(.+)$/.exec(args.entity) ?? [];
-    if (type === undefined || id === undefined)
-      throw new UserError(`"${args.entity}" is no entity; write TYPE:ID, such as customer:cus-7`, 2);
-    const query = { [type]: id, ...(args.asOf === undefined ? {} : { asOf: args.asOf }) };
+    const query = { ...entitiesOf(args.entity), ...(args.asOf === undefined ? {} : { asOf: args.asOf }) };
     const { body } = await connectOrExplain(args)
       .call(explainFeature, { params: { service: args.service, feature: args.feature }, query })
       .catch(asUserError);
     console.log(explanationText(body));
   },
 });
+
+/** `customer:cus-7`, or `customer:cus-7,product:p1` for what is kept of both together. */
+function entitiesOf(text: string): Record<string, string> {
+  const entities: Record<string, string> = {};
+  for (const entity of text.split(",")) {
+    const [, type, id] = /^([a-z]+):(.+)$/.exec(entity) ?? [];
+    if (type === undefined || id === undefined)
+      throw new UserError(`"${entity}" is no entity; write TYPE:ID, such as customer:cus-7`, 2);
+    entities[type] = id;
+  }
+  return entities;
+}
 
 function explanationText(explained: FeatureExplanation): string {
   const age = explained.ageSeconds === null ? "" : `, newest fact ${Math.round(explained.ageSeconds)} s old`;

@@ -1,10 +1,11 @@
 import { compileCatalog } from "../features/catalog.ts";
 import { compileService, type CompiledService } from "../features/compile-service.ts";
+import { customerProducts } from "./customer-product/features.ts";
 import { customerProfiles } from "./customer-profile/features.ts";
 import { fraudOrders } from "./fraud-orders/features.ts";
 
 /** Every feature service of the product. A model pinned to another hash is refused. */
-export const FEATURE_CATALOG = compileCatalog([fraudOrders, customerProfiles]);
+export const FEATURE_CATALOG = compileCatalog([fraudOrders, customerProfiles, customerProducts]);
 
 /** The service of the fraud model for orders. */
 export const FRAUD_FEATURES: CompiledService = compileService(fraudOrders, FEATURE_CATALOG);
@@ -13,6 +14,7 @@ export const FRAUD_FEATURES: CompiledService = compileService(fraudOrders, FEATU
 export const FEATURE_SERVICES: readonly CompiledService[] = [
   FRAUD_FEATURES,
   compileService(customerProfiles, FEATURE_CATALOG),
+  compileService(customerProducts, FEATURE_CATALOG),
 ];
 
 const services = new Map(FEATURE_SERVICES.map((service) => [service.name, service]));

@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "7946a6e862a247a3270ae421f131b0b9f2932e381100ca2304f75cba8df9ff24";
+export const CONTRACT_HASH = "1c14b78fd622215c002a5f241f60206e42a8c1e80aae8a1b185a7b969ea46078";

@@ -2,7 +2,7 @@ import { MAX_FUTURE_SKEW_MS, type EventType, type StoredEvent } from "../contrac
 import type { GroupDefinition, Keep, RetractionDefinition, ServiceDefinition, SourceDefinition } from "./definition.ts";
 import { asNumber, compileExpression, parseTime, readPath, type Evaluate, type Scope } from "./evaluate.ts";
 import type { Node } from "./expression.ts";
-import type { EntityKey, EntityType } from "./feature-store.ts";
+import { type EntityKey, type EntityType, isComposite } from "./feature-store.ts";
 import { FIRST_COLUMN, type Fact, type GroupLayout } from "./group-state.ts";
 import { hash48 } from "./hash.ts";
 import { sharedCompiler } from "./shared-compiler.ts";
@@ -144,6 +144,11 @@ function compileGroup(of: {
   const { columns, keep, retraction, copies } = definition;
   if (copies !== null && !(Number.isInteger(copies.ttlSeconds) && copies.ttlSeconds >= MIN_COPY_TTL_SECONDS))
     throw new Error(`group ${name}: copies live at least ${MIN_COPY_TTL_SECONDS} s, a whole number of them`);
+  // A loaded row names a pair as one text.
+  if (definition.source.events.length > 0 && isComposite(definition.entity) !== (definition.key.op === "pair"))
+    throw new Error(
+      `group ${name}: the key of ${definition.entity} is ${isComposite(definition.entity) ? "a pair of ids: use pair(…)" : "one id"}`,
+    );
   return {
     slot,
     id: hash48(name) % 2 ** 32,

@@ -46,6 +46,7 @@ export function describeExpression(node: Node): string {
     case "or":
       return `(${node.args.map(describeExpression).join(` ${node.op} `)})`;
     case "concat":
+    case "pair":
     case "min":
     case "max":
       return `${node.op}(${node.args.map(describeExpression).join(", ")})`;

@@ -1,4 +1,5 @@
 import type { BinaryOp, Node } from "./expression.ts";
+import { PAIR_SEPARATOR } from "./feature-store.ts";
 import { hash48 } from "./hash.ts";
 import { localTime } from "./time-zone.ts";
 
@@ -51,6 +52,13 @@ export function compileExpression(node: Node): Evaluate {
       return compileCoalesce(node.args.map(compileExpression));
     case "concat":
       return compileConcat(node.args.map(compileExpression));
+    case "pair": {
+      const [first, second] = [compileExpression(node.args[0]), compileExpression(node.args[1])];
+      return (scope) => {
+        const [left, right] = [first(scope), second(scope)];
+        return left === null || right === null ? null : `${left}${PAIR_SEPARATOR}${right}`;
+      };
+    }
     case "in": {
       const arg = compileExpression(node.arg);
       const values = new Set<Value>(node.values);

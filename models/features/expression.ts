@@ -9,6 +9,7 @@ export type Node =
   | { readonly op: BinaryOp; readonly args: readonly [Node, Node] }
   | { readonly op: UnaryOp; readonly arg: Node }
   | { readonly op: "and" | "or" | "coalesce" | "concat"; readonly args: readonly Node[] }
+  | { readonly op: "pair"; readonly args: readonly [Node, Node] }
   | { readonly op: "in"; readonly arg: Node; readonly values: readonly (string | number)[] }
   | { readonly op: "if"; readonly args: readonly [Node, Node, Node] }
   | { readonly op: "hour" | "weekday"; readonly arg: Node; readonly zone: string }
@@ -128,6 +129,11 @@ export const where = <K extends Kind>(condition: Flag, then: Expr<K>): Expr<K> =
 });
 export const coalesce = <K extends Kind>(...args: Expr<K>[]): Expr<K> => ({ op: "coalesce", args });
 export const concat = (...args: Expr<"text">[]): Expr<"text"> => ({ op: "concat", args });
+/** The id of a composite entity, in the order of its type; missing where one part is. */
+export const pair = (first: Expr<"text">, second: Expr<"text">): Expr<"text"> => ({
+  op: "pair",
+  args: [first, second],
+});
 export const abs = (arg: Num): Num => ({ op: "abs", arg });
 export const log1p = (arg: Num): Num => ({ op: "log1p", arg });
 export const floor = (arg: Num): Num => ({ op: "floor", arg });

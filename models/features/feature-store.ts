@@ -3,7 +3,7 @@ import type { StoredEvent } from "../contract/events.ts";
 import type { Order } from "../contract/events/orders.ts";
 
 /** What state is kept for. `id` is a pseudonym where the entity is personal. */
-export const ENTITY_TYPES = [
+export const SINGLE_TYPES = [
   "customer",
   "device",
   "card",
@@ -13,7 +13,41 @@ export const ENTITY_TYPES = [
   "product",
   "sensor",
 ] as const;
-export type EntityType = (typeof ENTITY_TYPES)[number];
+export type SingleType = (typeof SINGLE_TYPES)[number];
+
+/** Pairs of entities that state is kept for, and of what. A new pair is one line here. */
+export const COMPOSITE_TYPES = {
+  customer_product: ["customer", "product"],
+  customer_terminal: ["customer", "terminal"],
+  customer_device: ["customer", "device"],
+  customer_address: ["customer", "address"],
+  card_terminal: ["card", "terminal"],
+} as const satisfies Record<string, readonly [SingleType, SingleType]>;
+export type CompositeType = keyof typeof COMPOSITE_TYPES;
+export type EntityType = SingleType | CompositeType;
+export const ENTITY_TYPES: readonly EntityType[] = [
+  ...SINGLE_TYPES,
+  ...(Object.keys(COMPOSITE_TYPES) as CompositeType[]),
+];
+
+/** Joins the ids of a pair, the first before it: it is in no id. */
+export const PAIR_SEPARATOR = "|";
+
+/** The types whose ids make up the id of a type. */
+export function partTypes(type: EntityType): readonly SingleType[] {
+  return isComposite(type) ? COMPOSITE_TYPES[type] : [type];
+}
+
+export function isComposite(type: EntityType): type is CompositeType {
+  return Object.hasOwn(COMPOSITE_TYPES, type);
+}
+
+/** The id of an entity from ids by type; undefined where one is missing. */
+export function entityIdOf(type: EntityType, ids: Readonly<Partial<Record<SingleType, string>>>): string | undefined {
+  const parts = partTypes(type).map((part) => ids[part]);
+  return parts.every((part) => part !== undefined) ? parts.join(PAIR_SEPARATOR) : undefined;
+}
+
 export interface EntityKey {
   readonly type: EntityType;
   readonly id: string;

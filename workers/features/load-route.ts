@@ -2,12 +2,13 @@ import { loadFeatures, type LoadedRow } from "../../models/contract/api/feature-
 import type { Issue } from "../../models/contract/errors.ts";
 import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
 import type { CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
+import { type EntityType, isComposite, PAIR_SEPARATOR, partTypes } from "../../models/features/feature-store.ts";
 import { checkColumns, qualityText } from "../../models/features/quality.ts";
 import type { Checks, FeatureDefinition } from "../../models/features/definition.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { Router } from "../http/router.ts";
-import { type FeatureRouteDeps, PERSONAL } from "./route.ts";
+import { type FeatureRouteDeps, storedId } from "./route.ts";
 
 export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
   mount(app, http, loadFeatures, async ({ params, body }, { identity, now }) => {
@@ -15,10 +16,9 @@ export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRout
     if (!group || group.definition.source.events.length > 0) return new Failure("group-not-found");
     const issues = [...rowIssues(group, body.rows, now), ...qualityIssues(deps, group, body.rows)];
     if (issues.length > 0) return new Failure("invalid-request", { issues: issues.slice(0, MAX_ISSUES) });
-    const kind = PERSONAL[group.definition.entity];
     const pseudonym = deps.pseudonyms(identity.tenant);
     const facts: EntityFact[] = body.rows.flatMap((row) => {
-      const entity = kind === undefined ? row.entity : pseudonym(kind, row.entity);
+      const entity = storedId(group.definition.entity, row.entity, pseudonym);
       return deps.catalog.factsOfPayload(group.definition.source, { ...row, entity }, now);
     });
     const applied = await deps.store.load(identity.tenant, facts);
@@ -34,6 +34,9 @@ function rowIssues(group: CompiledGroup, rows: readonly LoadedRow[], now: number
     ...(Date.parse(row.at) > now + MAX_FUTURE_SKEW_MS
       ? [{ path: `/rows/${index}/at`, message: "more than 5 minutes ahead" }]
       : []),
+    ...(row.entity.split(PAIR_SEPARATOR).length === partTypes(group.definition.entity).length
+      ? []
+      : [{ path: `/rows/${index}/entity`, message: entityHint(group.definition.entity) }]),
     ...Object.keys(row.values)
       .filter((name) => !group.columnNames.includes(name))
       .map((name) => ({
@@ -41,6 +44,10 @@ function rowIssues(group: CompiledGroup, rows: readonly LoadedRow[], now: number
         message: `${group.name} has no such column; it has ${group.columnNames.join(", ")}`,
       })),
   ]);
+}
+
+function entityHint(type: EntityType): string {
+  return isComposite(type) ? `${type} is two ids joined by ${PAIR_SEPARATOR}` : `${type} is one id`;
 }
 
 /** The limits declared beside the features of a group's columns; shares are for the whole load, which the sender checks. */

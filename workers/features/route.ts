@@ -13,7 +13,16 @@ import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
 import { type PersonalKind, type Pseudonym, pseudonymise } from "../../models/contract/pseudonymise.ts";
 import type { Catalog } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
-import type { EntityType, FeatureVector, VectorRequest } from "../../models/features/feature-store.ts";
+import {
+  entityIdOf,
+  type EntityType,
+  type FeatureVector,
+  isComposite,
+  PAIR_SEPARATOR,
+  partTypes,
+  type SingleType,
+  type VectorRequest,
+} from "../../models/features/feature-store.ts";
 import { requestEntities } from "../../models/features/finish-vector.ts";
 import { HORIZON_SLACK_MS } from "../../models/features/group-state.ts";
 import { serviceDocument } from "../../models/features/registry.ts";
@@ -31,7 +40,7 @@ export interface FeatureRouteDeps {
   readonly pseudonyms: (tenant: string) => Pseudonym;
 }
 
-export const PERSONAL: Readonly<Partial<Record<EntityType, PersonalKind>>> = {
+export const PERSONAL: Readonly<Partial<Record<SingleType, PersonalKind>>> = {
   customer: "customer",
   device: "device",
   card: "card",
@@ -151,29 +160,43 @@ function requestsOf(deps: FeatureRouteDeps, service: CompiledService, asked: Ask
     });
   const pseudonym = deps.pseudonyms(asked.tenant);
   const types = service.entities.map((entity) => entity.type);
+  const known = [...new Set(types.flatMap(partTypes))];
   const requests = asked.rows.map((row, index): VectorRequest => {
     const payload = row.order === undefined ? null : pseudonymise(row.order, pseudonym);
     const given = row.entities === undefined ? {} : withPseudonyms(row.entities, pseudonym);
-    for (const type of Object.keys(given) as EntityType[]) {
-      if (!types.includes(type))
+    for (const type of Object.keys(given) as SingleType[]) {
+      if (!known.includes(type))
         issues.push({
           path: `${asked.at(index)}${type}`,
-          message: `${service.name} has features of ${types.join(", ")} only`,
+          message: `${service.name} has features of ${known.join(", ")} only`,
         });
     }
     const ids = payload === null ? [] : requestEntities(service, { payload, asOf });
-    const entities = Object.fromEntries(types.map((type, at) => [type, given[type] ?? ids[at] ?? undefined]));
+    const entities = Object.fromEntries(
+      types.map((type, at) => [type, entityIdOf(type, given) ?? ids[at] ?? undefined]),
+    );
     return { tenant: asked.tenant, service: service.name, entities, payload, asOf };
   });
   return issues.length > 0 ? new Failure("invalid-request", { issues }) : requests;
 }
 
-function withPseudonyms(entities: FeatureEntities, pseudonym: Pseudonym): Partial<Record<EntityType, string>> {
-  const named: Partial<Record<EntityType, string>> = {};
+/** An entity's id as state has it: pseudonyms where it is personal, in each part of a pair. */
+export function storedId(type: EntityType, id: string, pseudonym: Pseudonym): string {
+  const parts = isComposite(type) ? id.split(PAIR_SEPARATOR) : [id];
+  return parts
+    .map((part, index) => {
+      const single = partTypes(type)[index];
+      const kind = single && PERSONAL[single];
+      return kind === undefined ? part : pseudonym(kind, part);
+    })
+    .join(PAIR_SEPARATOR);
+}
+
+function withPseudonyms(entities: FeatureEntities, pseudonym: Pseudonym): Partial<Record<SingleType, string>> {
+  const named: Partial<Record<SingleType, string>> = {};
   for (const [key, id] of Object.entries(entities)) {
-    const type = key as EntityType;
-    const kind = PERSONAL[type];
-    if (id !== undefined) named[type] = kind === undefined ? id : pseudonym(kind, id);
+    const type = key as SingleType;
+    if (id !== undefined) named[type] = storedId(type, id, pseudonym);
   }
   return named;
 }

@@ -1,14 +1,20 @@
 import * as z from "zod";
-import { Id, SnakeName, Timestamp } from "../primitives.ts";
+import { Id, MAX_ID_LENGTH, SnakeName, Timestamp } from "../primitives.ts";
 import { defineRoute, jsonBody } from "./define.ts";
 
 /** Rows of one part of a load: a part is one request, applied in whole or refused in whole. */
 export const MAX_LOAD_ROWS = 500;
 
+/** An id, or the two ids of a pair joined by `|`. */
+const LoadedEntity = z
+  .string()
+  .max(2 * MAX_ID_LENGTH + 1)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._~@+=-]{0,127}(\|[A-Za-z0-9][A-Za-z0-9._~@+=-]{0,127})?$/);
+
 /** One entity's values as of a time. A value of null takes the feature away. */
 export const LoadedRow = z
   .strictObject({
-    entity: Id,
+    entity: LoadedEntity,
     at: Timestamp.meta({
       description: "When the values were true; a newer row for the entity wins, in whatever order they arrive",
     }),
