@@ -15,6 +15,7 @@ import {
   type TransferPage,
 } from "./entity-transfer.ts";
 import { type ClaimOutcome, type EventClaim, EventIdentities, IDENTITY_TTL_MS, isRefused } from "./event-identities.ts";
+import { LOADS_SQL, StagedLoads } from "./staged-loads.ts";
 import type { ShardEntity } from "./shard-entity-cache.ts";
 import { applyMigrations, type ObjectMigration } from "./migrations.ts";
 import { readNote, writeNote } from "./notes.ts";
@@ -68,6 +69,7 @@ export const ENTITY_SHARD_MIGRATIONS: readonly ObjectMigration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  { id: "loads", sql: LOADS_SQL },
 ];
 
 /** Versions of the batch's entities, in its order. 0: there was no state. */
@@ -99,6 +101,8 @@ export class EntityShardCore {
   readonly #events: EventIdentities;
   readonly #coarsened: CoarsenedIdentities;
   readonly #copies: PendingCopies;
+  /** Loads that become visible as a whole. */
+  readonly loads: StagedLoads;
   #version: number;
   /** Highest version that may be used before the counter is written again. */
   #reserved: number;
@@ -111,6 +115,12 @@ export class EntityShardCore {
     this.#events = new EventIdentities(storage.sql);
     this.#coarsened = new CoarsenedIdentities(storage.sql);
     this.#copies = new PendingCopies(storage.sql, catalog);
+    this.loads = new StagedLoads({
+      storage,
+      catalog,
+      apply: (entities, facts) => this.#applyBatch({ entities }, facts, () => true),
+      transaction: (work) => this.#transaction(work),
+    });
     this.#version = this.#counter("version");
     this.#reserved = this.#version;
   }
@@ -240,7 +250,11 @@ export class EntityShardCore {
     return !reachedEnd;
   }
 
-  #applyBatch(batch: FactBatch, facts: readonly BatchedFact[], isWanted: (owner: number) => boolean): AppliedFacts {
+  #applyBatch(
+    batch: Pick<FactBatch, "entities">,
+    facts: readonly BatchedFact[],
+    isWanted: (owner: number) => boolean,
+  ): AppliedFacts {
     const entities = batch.entities.map((name) => this.#rows.get(name));
     const before = entities.map((entity) => entity.version);
     const applied = new Map<ShardEntity, TailFact[]>();

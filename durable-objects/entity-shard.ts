@@ -7,6 +7,8 @@ import { type AppliedFacts, type AttemptAnswer, type EntityStates, EntityShardCo
 import type { ClaimOutcome, EventClaim } from "./event-identities.ts";
 import type { DropPage, TransferCursor, TransferPage } from "./entity-transfer.ts";
 
+import { type LoadState, type StagedPart, STAGED_TTL_MS } from "./staged-loads.ts";
+
 /** Time between sweeps while there is more to remove, and when there is not. */
 const BUSY_SWEEP_MS = 1_000;
 const IDLE_SWEEP_MS = 3_600_000;
@@ -53,16 +55,20 @@ export class EntityShard extends DurableObject {
   }
 
   async read(names: string[], known: number[]): Promise<EntityStates> {
+    if (this.#core.loads.any) await this.#settleLoads(names);
     return this.#core.read(names, known);
   }
 
   async attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer> {
+    if (this.#core.loads.any) await this.#settleLoads(batch.entities);
     const answer = this.#core.attempt(batch, known);
     await this.#arm();
     return answer;
   }
 
   async exportPage(cursor: TransferCursor): Promise<TransferPage> {
+    // What is committed moves as state; what is not is staged again where it then belongs.
+    if (this.#core.loads.any) await this.#settleLoads(null);
     return this.#core.exportPage(cursor);
   }
 
@@ -73,6 +79,30 @@ export class EntityShard extends DurableObject {
 
   async dropElsewhere(place: { index: number; objects: number }, cursor: TransferCursor): Promise<DropPage> {
     return this.#core.dropElsewhere(place, cursor);
+  }
+
+  async stageLoad(part: StagedPart, batch: FactBatch): Promise<void> {
+    this.#core.loads.stage(part, batch, Date.now());
+    await this.#arm();
+  }
+
+  async loadPartStaged(load: string, part: number, objects: string[]): Promise<void> {
+    this.#core.loads.partStaged(load, part, objects, Date.now());
+  }
+
+  async loadState(load: string): Promise<LoadState | null> {
+    return this.#core.loads.state(load);
+  }
+
+  async commitLoad(load: string, parts: number): Promise<{ committedAt: number; objects: string[] } | null> {
+    return this.#core.loads.commit(load, parts, Date.now());
+  }
+
+  /** Folds a bounded part of a committed load; returns whether more is left. */
+  async foldLoad(load: string, committedAt: number): Promise<boolean> {
+    const left = this.#core.loads.fold(load, committedAt, null);
+    await this.#arm();
+    return left;
   }
 
   async note(name: string): Promise<string | null> {
@@ -87,12 +117,43 @@ export class EntityShard extends DurableObject {
     const now = Date.now();
     let sweepAt = this.#sweepAt(now);
     if (sweepAt <= now) {
+      await this.#sweepLoads(now);
       sweepAt = now + (this.#core.sweep(now) ? BUSY_SWEEP_MS : IDLE_SWEEP_MS);
       this.#core.setNote(SWEEP_NOTE, String(sweepAt));
     }
     const copyDelay = this.#core.hasPendingCopies ? await this.#writeCopies() : COPY_INTERVAL_MS;
     this.#alarmAt = this.#core.hasPendingCopies ? Math.min(sweepAt, Date.now() + copyDelay) : sweepAt;
     await this.ctx.storage.setAlarm(this.#alarmAt);
+  }
+
+  /**
+   * Folds staged facts of these entities, or of all, whose load is committed: the coordinator is asked, so that every reader sees a load
+   * from the moment of its commit, or nothing of it. Rejects where the coordinator does not answer: then nobody knows.
+   */
+  async #settleLoads(names: readonly string[] | null): Promise<void> {
+    for (const { load, coordinator } of this.#core.loads.held(names)) {
+      const committedAt = await this.#committedAt(load, coordinator);
+      if (committedAt !== null) while (this.#core.loads.fold(load, committedAt, names));
+    }
+  }
+
+  async #sweepLoads(now: number): Promise<void> {
+    this.#core.loads.sweep(now);
+    for (const { load, coordinator, at } of this.#core.loads.held(null)) {
+      const committedAt = await this.#committedAt(load, coordinator).catch(() => undefined);
+      if (committedAt === undefined) continue;
+      if (committedAt !== null) while (this.#core.loads.fold(load, committedAt, null));
+      else if (at < now - STAGED_TTL_MS) this.#core.loads.drop(load);
+    }
+  }
+
+  async #committedAt(load: string, coordinator: string): Promise<number | null> {
+    if (coordinator === this.ctx.id.name) return this.#core.loads.state(load)?.committedAt ?? null;
+    const { ENTITY_SHARDS, JURISDICTION } = this.env;
+    const namespace = JURISDICTION
+      ? ENTITY_SHARDS.jurisdiction(JURISDICTION as DurableObjectJurisdiction)
+      : ENTITY_SHARDS;
+    return (await namespace.getByName(coordinator).loadState(load))?.committedAt ?? null;
   }
 
   /** Writes the copies that are due. Returns when to look again, milliseconds. */

@@ -6,7 +6,7 @@ import { apiKeyByHash } from "../d1/queries/api-keys.ts";
 import { insertDeadLetters } from "../d1/queries/dead-letters.ts";
 import { deleteRefusal, insertRefusal } from "../d1/queries/registration-refusals.ts";
 import { isRegistered, registerVersion } from "../d1/queries/registry.ts";
-import type { EntityShard } from "../durable-objects/entity-shard.ts";
+import { type EntityShard, entityShardName } from "../durable-objects/entity-shard.ts";
 import { metricsAggregator } from "../durable-objects/metrics-aggregator.ts";
 import type { Manifest } from "../models/contract/manifest.ts";
 import type { Event } from "../models/contract/events.ts";
@@ -14,6 +14,7 @@ import type { FeatureVector } from "../models/features/feature-store.ts";
 import { FRAUD_MODEL } from "../models/catalog/fraud-orders/model.ts";
 import kernels from "../models/engine/kernels/kernels.wasm";
 import { createFeatureStore } from "./features/create-feature-store.ts";
+import { LoadStore } from "./features/load-store.ts";
 import { replicasOf } from "./features/replicas.ts";
 import { hex, sha256 } from "../models/contract/sha256.ts";
 import { encodeUtf8 } from "../models/onnx/utf8.ts";
@@ -164,7 +165,18 @@ export function compose(env: Env): Composition {
         decisionsOf: (tenant, orderId) => decisions.decisionsOf(tenant, orderId),
         newDecisionId: () => `fd-${crypto.randomUUID()}`,
       },
-      features: { store: features, services: FEATURE_SERVICES, catalog: FEATURE_CATALOG, pseudonyms: forTenant },
+      features: {
+        store: features,
+        loads: new LoadStore({
+          nameOf: (tenant, key) => entityShardName({ tenant, key, objects: config.entityShardObjects }),
+          client: (object) => inJurisdiction(env.ENTITY_SHARDS, config).getByName(object),
+          replicas: replicasOf(config.hotEntities),
+          now,
+        }),
+        services: FEATURE_SERVICES,
+        catalog: FEATURE_CATALOG,
+        pseudonyms: forTenant,
+      },
       consistency: { services: FEATURE_SERVICES, reports: new ConsistencyReports(env.LOGS) },
       shards: {
         objects: config.entityShardObjects,

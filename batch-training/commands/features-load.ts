@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { FEATURE_CATALOG, FEATURE_SERVICES } from "../../models/catalog/feature-catalog.ts";
-import { loadFeatures, type LoadedRow, MAX_LOAD_ROWS } from "../../models/contract/api/feature-loads.ts";
+import type { LoadedRow } from "../../models/contract/api/feature-loads.ts";
+import type { CompiledGroup } from "../../models/features/catalog.ts";
 import { connectionArgs } from "../client/connection.ts";
 import { checkLoad, readLoad } from "../features/read-load.ts";
+import { fingerprint, sendLoad } from "../features/send-load.ts";
 import { qualityText } from "../../models/features/quality.ts";
 import { TableError } from "../sources/table.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
@@ -12,7 +15,7 @@ export const load = strictCommand({
   meta: {
     name: "load",
     description:
-      "Load values computed elsewhere into a batch-loaded group. The whole file is checked before anything is sent; run it again to resume",
+      "Load values computed elsewhere into a batch-loaded group. The whole file is checked before anything is sent, and becomes visible at one moment; run it again to resume",
   },
   args: {
     group: { type: "string", description: "batch-loaded group", valueHint: "NAME@VERSION", required: true },
@@ -22,7 +25,12 @@ export const load = strictCommand({
       valueHint: "FILE",
       required: true,
     },
-    batch: { type: "string", description: "name of the load; default: the time", valueHint: "NAME" },
+    batch: { type: "string", description: "name of the load; default: by its content", valueHint: "NAME" },
+    every: {
+      type: "string",
+      description: "load the file again after so many minutes, as it is then",
+      valueHint: "MINUTES",
+    },
     at: {
       type: "string",
       description: "when the values were true, where the file has no column at",
@@ -40,28 +48,45 @@ export const load = strictCommand({
         2,
       );
     }
-    const rows: LoadedRow[] = [];
-    try {
-      for await (const row of readLoad(args.file, group.columnNames, args.at ?? null)) rows.push(row);
-    } catch (error) {
-      if (error instanceof TableError) throw new UserError(`${error.message}; nothing was sent`);
-      throw error;
-    }
-    const report = checkLoad(group, FEATURE_SERVICES, rows, Date.now());
-    console.log(qualityText(report));
-    if (report.findings.length > 0 && !args.force) throw new UserError("nothing was sent; --force loads all the same");
     const client = connectOrExplain(args);
-    const batch = args.batch ?? `load-${new Date().toISOString().replaceAll(/[^0-9TZ]/g, "")}`;
-    let applied = 0;
-    for (let part = 0; part * MAX_LOAD_ROWS < rows.length; part++) {
-      const { body } = await client
-        .call(loadFeatures, {
-          params: { group: args.group },
-          body: { batch, part, rows: rows.slice(part * MAX_LOAD_ROWS, (part + 1) * MAX_LOAD_ROWS) },
-        })
-        .catch(asUserError);
-      applied += body.applied;
+    const loadOnce = async (): Promise<void> => {
+      const rows = await checkedRows(group, args);
+      const batch = args.batch ?? `load-${fingerprint(args.group, rows)}`;
+      console.log(await sendLoad(client, { group: args.group, batch, rows }).catch(asUserError));
+    };
+    if (args.every === undefined) return await loadOnce();
+    const pauseMs = minutes(args.every) * 60_000;
+    for (;;) {
+      // A load that fails is told, and the next one is made all the same: that is what the schedule is for.
+      await loadOnce().catch((error: unknown) => {
+        if (!(error instanceof UserError)) throw error;
+        console.error(error.message);
+      });
+      await sleep(pauseMs);
     }
-    console.log(`${rows.length} rows: ${applied} new, ${rows.length - applied} were there`);
   },
 });
+
+/** The file's rows, checked as a whole. @throws UserError where anything is wrong: nothing was sent */
+async function checkedRows(
+  group: CompiledGroup,
+  args: { readonly file: string; readonly at?: string | undefined; readonly force: boolean },
+): Promise<LoadedRow[]> {
+  const rows: LoadedRow[] = [];
+  try {
+    for await (const row of readLoad(args.file, group.columnNames, args.at ?? null)) rows.push(row);
+  } catch (error) {
+    if (error instanceof TableError) throw new UserError(`${error.message}; nothing was sent`);
+    throw error;
+  }
+  const report = checkLoad(group, FEATURE_SERVICES, rows, Date.now());
+  console.log(qualityText(report));
+  if (report.findings.length > 0 && !args.force) throw new UserError("nothing was sent; --force loads all the same");
+  return rows;
+}
+
+function minutes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new UserError(`--every needs a number above 0, not "${text}"`, 2);
+  return value;
+}

@@ -57,6 +57,8 @@ export const ERROR_DEFINITIONS = {
     title: "The idempotency key was used for another request.",
     action: "fix-request",
   },
+  "load-not-found": { status: 404, title: "There is no such load.", action: "fix-request" },
+  "load-incomplete": { status: 409, title: "Parts of the load are missing.", action: "fix-request" },
   "reshard-conflict": {
     status: 409,
     title: "The reshard under way does not allow this step.",

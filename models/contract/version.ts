@@ -6,7 +6,7 @@
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`; training jobs; refusals of uploads.
- *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state; consistency reports.
+ *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state; consistency reports; staged feature loads.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "1c14b78fd622215c002a5f241f60206e42a8c1e80aae8a1b185a7b969ea46078";
+export const CONTRACT_HASH = "ff2660f326a14a92cc461e015cf8da0345a9bc3a61349a3bae84b08a70601a33";

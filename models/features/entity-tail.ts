@@ -1,4 +1,5 @@
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { ByteReader, ByteWriter, CorruptBytesError } from "./bytes.ts";
+import type { CompiledGroup } from "./catalog.ts";
 import { addEntityFact, type EntityState } from "./entity-state.ts";
 import { readFact, writeFact } from "./fact-batch.ts";
 import type { Fact, GroupLayout } from "./group-state.ts";
@@ -7,8 +8,8 @@ import type { Fact, GroupLayout } from "./group-state.ts";
  * The tail of an entity: facts that were applied after its state was last encoded as a whole. A fact costs some forty bytes here and
  * some kilobytes as part of the state. Facts are length-prefixed, so that a build carries those of groups it does not know along.
  */
-export interface TailFact {
-  readonly group: GroupLayout;
+export interface TailFact<G extends GroupLayout = GroupLayout> {
+  readonly group: G;
   readonly fact: Fact;
   readonly ingestedAt: number;
 }
@@ -69,4 +70,21 @@ export function replayTail(
     addEntityFact(state, layout, fact, newest, ALREADY_KEPT);
   }
   return { facts, ingestedAt: newest, foreign };
+}
+
+/**
+ * The facts of a tail.
+ * @throws CorruptBytesError where one is of a group that this build does not know: whoever holds it waits for the build that does
+ */
+export function decodeTail(bytes: Uint8Array, layouts: readonly CompiledGroup[]): TailFact<CompiledGroup>[] {
+  const reader = new ByteReader(bytes);
+  const facts: TailFact<CompiledGroup>[] = [];
+  while (!reader.done) {
+    const id = reader.uint32();
+    const part = reader.raw(reader.varint());
+    const group = layouts.find((candidate) => candidate.id === id);
+    if (!group) throw new CorruptBytesError(`feature group ${id} is unknown to this build`);
+    facts.push({ group, ...readFact(new ByteReader(part), group) });
+  }
+  return facts;
 }

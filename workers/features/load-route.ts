@@ -1,4 +1,11 @@
-import { loadFeatures, type LoadedRow } from "../../models/contract/api/feature-loads.ts";
+import type { LoadState } from "../../durable-objects/staged-loads.ts";
+import {
+  commitFeatureLoad,
+  type FeatureLoadState,
+  getFeatureLoad,
+  loadFeatures,
+  type LoadedRow,
+} from "../../models/contract/api/feature-loads.ts";
 import type { Issue } from "../../models/contract/errors.ts";
 import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
 import type { CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
@@ -8,6 +15,7 @@ import type { Checks, FeatureDefinition } from "../../models/features/definition
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { Router } from "../http/router.ts";
+import type { LoadName } from "./load-store.ts";
 import { type FeatureRouteDeps, storedId } from "./route.ts";
 
 export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
@@ -21,9 +29,49 @@ export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRout
       const entity = storedId(group.definition.entity, row.entity, pseudonym);
       return deps.catalog.factsOfPayload(group.definition.source, { ...row, entity }, now);
     });
+    if (body.stage) {
+      const staged = await deps.loads.stage(loadName(identity.tenant, params.group, body.batch), body.part, facts);
+      const counts =
+        staged === "staged" ? { duplicate: 0, staged: facts.length } : { duplicate: facts.length, staged: 0 };
+      return Response.json({ applied: 0, ...counts });
+    }
     const applied = await deps.store.load(identity.tenant, facts);
-    return Response.json({ applied, duplicate: facts.length - applied });
+    return Response.json({ applied, duplicate: facts.length - applied, staged: 0 });
   });
+
+  mount(app, http, getFeatureLoad, async ({ params }, { identity }) => {
+    const state = await deps.loads.state(loadName(identity.tenant, params.group, params.batch));
+    return state ? Response.json(stateOf(params.batch, state)) : new Failure("load-not-found");
+  });
+
+  mount(app, http, commitFeatureLoad, async ({ params, body }, { identity }) => {
+    const load = loadName(identity.tenant, params.group, params.batch);
+    const committed = await deps.loads.commit(load, body.parts);
+    const state = await deps.loads.state(load);
+    if (!state) return new Failure("load-not-found");
+    if (committed) return Response.json(stateOf(params.batch, { ...state, committedAt: committed.committedAt }));
+    return new Failure("load-incomplete", { detail: `Staged are ${rangesOf(state.parts)} of 0 to ${body.parts - 1}.` });
+  });
+}
+
+function loadName(tenant: string, group: string, batch: string): LoadName {
+  return { tenant, name: `${group}/${batch}` };
+}
+
+function stateOf(batch: string, { parts, committedAt }: LoadState): FeatureLoadState {
+  return { batch, parts, committedAt: committedAt === null ? null : new Date(committedAt).toISOString() };
+}
+
+/** `0-3, 7`: as much of it as fits a message. */
+function rangesOf(parts: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const part of parts) {
+    const last = ranges.at(-1);
+    if (last && last[1] + 1 === part) last[1] = part;
+    else ranges.push([part, part]);
+  }
+  const text = ranges.slice(0, 20).map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`));
+  return text.join(", ") || "none";
 }
 
 /** Issues listed in one refusal. */

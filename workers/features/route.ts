@@ -29,12 +29,14 @@ import { serviceDocument } from "../../models/features/registry.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { Router } from "../http/router.ts";
+import type { LoadStore } from "./load-store.ts";
 import type { ShardFeatureStore } from "./shard-feature-store.ts";
 
 const DEFAULT_DEADLINE_MS = 500;
 
 export interface FeatureRouteDeps {
   readonly store: Pick<ShardFeatureStore, "vectors" | "explain" | "load">;
+  readonly loads: LoadStore;
   readonly catalog: Catalog;
   readonly services: readonly CompiledService[];
   readonly pseudonyms: (tenant: string) => Pseudonym;

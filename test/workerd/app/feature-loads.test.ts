@@ -16,9 +16,9 @@ describe("loading features", () => {
   it("200: serves the newest values of an entity, whatever the order they arrive in; again changes nothing", async () => {
     const newer = { entity: "ann", at: ago(1), values: { lifetime_value: 120, churn_probability: 0.25 } };
     const older = { entity: "ann", at: ago(30), values: { lifetime_value: 80, churn_probability: 0.75 } };
-    expect(await (await load([newer])).json()).toEqual({ applied: 1, duplicate: 0 });
-    expect(await (await load([older], 1)).json()).toEqual({ applied: 1, duplicate: 0 });
-    expect(await (await load([newer, older], 2)).json()).toEqual({ applied: 0, duplicate: 2 });
+    expect(await (await load([newer])).json()).toEqual({ applied: 1, duplicate: 0, staged: 0 });
+    expect(await (await load([older], 1)).json()).toEqual({ applied: 1, duplicate: 0, staged: 0 });
+    expect(await (await load([newer, older], 2)).json()).toEqual({ applied: 0, duplicate: 2, staged: 0 });
     expect(await profileOf("ann")).toEqual([120, 0.25]);
     expect(await profileOf("nobody")).toEqual([null, null]);
   });
@@ -42,5 +42,30 @@ describe("loading features", () => {
       const response = await load([row], 0, `/api/v1/features/groups/${group}/loads`);
       expect((await problemOf(response)).code).toBe("group-not-found");
     }
+  });
+
+  it("200: staged parts are seen once the load is committed; 409 and 404 before", async () => {
+    const row = (entity: string) => ({ entity, at: ago(1), values: { lifetime_value: 9 } });
+    const batch = "/api/v1/features/groups/customer_profile@1/loads/b2";
+    const staged = (entity: string, part: number) =>
+      call(GROUP, {
+        roles: ["trainer"],
+        tenant: "loads",
+        body: { batch: "b2", part, stage: true, rows: [row(entity)] },
+      });
+    const commit = () => call(`${batch}/commit`, { roles: ["trainer"], tenant: "loads", body: { parts: 2 } });
+    expect((await problemOf(await commit())).code).toBe("load-not-found");
+    expect(await (await staged("cid", 1)).json()).toEqual({ applied: 0, duplicate: 0, staged: 1 });
+    const incomplete = await problemOf(await commit());
+    expect(incomplete).toMatchObject({ code: "load-incomplete", detail: "Staged are 1 of 0 to 1." });
+    await staged("dan", 0);
+    const state = await call(batch, { roles: ["operator"], tenant: "loads" });
+    expect(await state.json()).toEqual({ batch: "b2", parts: [0, 1], committedAt: null });
+    expect(await profileOf("cid")).toEqual([null, null]);
+    expect(await (await commit()).json()).toMatchObject({ batch: "b2", committedAt: expect.any(String) });
+    expect([await profileOf("cid"), await profileOf("dan")]).toEqual([
+      [9, null],
+      [9, null],
+    ]);
   });
 });
