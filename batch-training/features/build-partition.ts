@@ -69,23 +69,23 @@ interface OneEntity {
   readonly owner: number;
 }
 
-/** Rows asked before, of one entity: the first question of a row counts. */
-const asked = new Set<number>();
 const answer = new Float64Array(MAX_RECORD_DOUBLES);
 
 function answerEntity(work: PartitionWork, { entity, replay, asks, facts, owner }: OneEntity): void {
   const { out, splits, maturityMs, knownAt } = work;
   const { data, order, starts } = asks;
   const next = facts.map(({ records }) => records.starts[owner] as number);
+  const first = starts[owner] as number;
+  const asked = (starts[owner + 1] as number) - first > FEW_ASKS ? new Set<number>() : null;
   replay.begin();
-  asked.clear();
-  for (let place = starts[owner] as number; place < (starts[owner + 1] as number); place++) {
+  for (let place = first; place < (starts[owner + 1] as number); place++) {
     const at = order[place] as number;
     const visibleAt = data[at + 2] as number;
     const sequence = data[at + 3] as number;
     const identity = data[at + 4] as number;
-    if (asked.has(identity)) continue;
-    asked.add(identity);
+    // The first question of a row counts.
+    if (asked?.has(identity) ?? isAsked(asks, first, place)) continue;
+    asked?.add(identity);
     if ((data[at + 5] as number) + maturityMs > knownAt) continue;
     // Facts of one event come after its question. Groups do not see each other, so each is brought up to it by itself.
     for (const [index, { group, records }] of facts.entries())
@@ -95,6 +95,16 @@ function answerEntity(work: PartitionWork, { entity, replay, asks, facts, owner 
     const end = replay.answer(data, at, answer, 2);
     out.add(rangeOf(splits, visibleAt, sequence), entity.index, answer, end);
   }
+}
+
+/** Up to this many questions of an entity are compared with each other instead of being kept in a set. */
+const FEW_ASKS = 64;
+
+function isAsked({ data, order }: GroupedRecords, first: number, place: number): boolean {
+  const identity = data[(order[place] as number) + 4];
+  for (let earlier = first; earlier < place; earlier++)
+    if (data[(order[earlier] as number) + 4] === identity) return true;
+  return false;
 }
 
 interface FactsOfOwner {

@@ -10,8 +10,8 @@ export interface LogPart {
   readonly to: number;
 }
 
-/** Takes a line without its end, and the offset of its first byte in the uncompressed file. */
-export type TakeLine = (text: string, offset: number) => void;
+/** Takes the line in bytes[start, end), without its end, and the offset of its first byte in the uncompressed file. */
+export type TakeLine = (bytes: Buffer, start: number, end: number, offset: number) => void;
 
 /** Bytes read at a time. */
 const BLOCK_BYTES = 1024 * 1024;
@@ -115,14 +115,14 @@ class LineSplitter {
   #line(bytes: Buffer, start: number, end: number): void {
     const offset = this.#at + start;
     if (offset >= this.#to) this.done = true;
-    else if (offset >= this.#from) this.#take(bytes.toString("utf8", start, end), offset);
+    else if (offset >= this.#from) this.#take(bytes, start, end, offset);
   }
 }
 
 /** Number of the line that starts at an offset, from 1. Reads the file once more: for messages only. */
 export async function lineNumber(path: string, offset: number): Promise<number> {
   let lines = 0;
-  await readLines({ path, from: 0, to: Number.POSITIVE_INFINITY }, (_, at) => {
+  await readLines({ path, from: 0, to: Number.POSITIVE_INFINITY }, (_bytes, _start, _end, at) => {
     if (at <= offset) lines++;
   });
   return lines;

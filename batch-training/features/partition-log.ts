@@ -1,10 +1,12 @@
 import type { StoredEvent } from "../../models/contract/events.ts";
 import { factOf } from "../../models/features/catalog.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
-import { parseTime } from "../../models/features/evaluate.ts";
+import { parseTime } from "../../models/features/parse-time.ts";
 import { finishRequest, requestEntities } from "../../models/features/finish-vector.ts";
 import { hash48, hash53 } from "../../models/features/hash.ts";
 import { ASK_HEAD, type BuildPlan, FACT_HEAD, LABEL_LENGTH, ROW_HEAD } from "./build-plan.ts";
+import { EventScanner } from "./event-scanner.ts";
+import { addPath, emptyTree, EVENT_MEMBERS, neededPaths } from "./needed-paths.ts";
 import { lineNumber, type LogPart, readLines } from "./log-lines.ts";
 import { appendTexts, MAX_RECORD_DOUBLES } from "./record-texts.ts";
 import { type RowSample, RowSampler } from "./row-sample.ts";
@@ -35,10 +37,13 @@ export interface PartitionedLog {
 /** Bytes of one file, uncompressed; its number times this plus a line's offset is the line's place in the log. */
 const MAX_FILE_BYTES = 2 ** 35;
 
+const CARRIAGE_RETURN = 0x0d;
+
 /** First pass: takes events apart and writes facts and questions to the partition of their entity, rows and labels to that of the row. */
 export class LogPartitioner {
   readonly #options: PartitionOptions;
   readonly #out: SpillWriter;
+  readonly #scanner: EventScanner;
   readonly #request: ReturnType<typeof requestReader>;
   readonly #label: ReturnType<typeof sourceReader>;
   readonly #streamOf: ReadonlyMap<number, number>;
@@ -52,6 +57,9 @@ export class LogPartitioner {
     const { plan, label, path, partitions } = options;
     this.#options = options;
     this.#out = new SpillWriter(path, { partitions, streams: plan.streams });
+    const events = emptyTree("");
+    for (const member of EVENT_MEMBERS) addPath(events, member);
+    this.#scanner = new EventScanner(neededPaths(plan, label), events);
     this.#request = requestReader(plan.service);
     this.#label = sourceReader(label);
     this.#streamOf = new Map(plan.groups.map((group, stream) => [group.id, stream]));
@@ -62,11 +70,11 @@ export class LogPartitioner {
   async read(part: LogPart, number: number): Promise<void> {
     let at = 0;
     try {
-      await readLines(part, (text, offset) => {
+      await readLines(part, (bytes, start, end, offset) => {
         at = offset;
-        if (text === "" || text === "\r") return;
+        if (end - start <= 1 && (end === start || bytes[start] === CARRIAGE_RETURN)) return;
         if (offset >= MAX_FILE_BYTES) throw new BadLineError(`lies beyond ${MAX_FILE_BYTES} bytes; divide the file`);
-        this.#take(parseEvent(text), number * MAX_FILE_BYTES + offset);
+        this.#take(this.#parse(bytes, start, end), number * MAX_FILE_BYTES + offset);
       });
     } catch (error) {
       if (!(error instanceof BadLineError)) throw error;
@@ -133,6 +141,16 @@ export class LogPartitioner {
     }
   }
 
+  #parse(bytes: Buffer, start: number, end: number): StoredEvent {
+    let line: unknown;
+    try {
+      line = this.#scanner.parse(bytes, start, end);
+    } catch (error) {
+      throw new BadLineError("is not JSON", { cause: error });
+    }
+    return storedEvent(line);
+  }
+
   /** Writes the two hashes of a name; returns the first. */
   #name(id: string): number {
     const hashed = hash48(id);
@@ -146,13 +164,8 @@ export class LogPartitioner {
 class BadLineError extends Error {}
 
 /** Says what a line lacks that a stored event has; what the definitions do not find inside its data is missing, not wrong. */
-function parseEvent(text: string): StoredEvent {
-  let event: Partial<StoredEvent> | null;
-  try {
-    event = JSON.parse(text) as Partial<StoredEvent> | null;
-  } catch (error) {
-    throw new BadLineError("is not JSON", { cause: error });
-  }
+function storedEvent(line: unknown): StoredEvent {
+  const event = line as Partial<StoredEvent> | null;
   if (typeof event !== "object" || event === null) throw new BadLineError("is no stored event but a single value");
   const { type, source, id, time, ingestedAt } = event;
   if (typeof type !== "string" || typeof source !== "string" || typeof id !== "string")

@@ -2,7 +2,8 @@ import type { StoredEvent } from "../../models/contract/events.ts";
 import { compileSource } from "../../models/features/catalog.ts";
 import type { CompiledService } from "../../models/features/compile-service.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
-import { parseTime, readPath, type Scope } from "../../models/features/evaluate.ts";
+import { readPath, type Scope } from "../../models/features/evaluate.ts";
+import { parseTime } from "../../models/features/parse-time.ts";
 
 /** Identity, time and payload of a fact, apart from any group. */
 export interface SourceFact {

@@ -1,10 +1,11 @@
 import { MAX_FUTURE_SKEW_MS, type EventType, type StoredEvent } from "../contract/events.ts";
 import type { GroupDefinition, Keep, RetractionDefinition, ServiceDefinition, SourceDefinition } from "./definition.ts";
-import { asNumber, compileExpression, parseTime, readPath, type Evaluate, type Scope } from "./evaluate.ts";
+import { asNumber, compileExpression, readPath, type Evaluate, type Scope } from "./evaluate.ts";
 import type { Node } from "./expression.ts";
 import { type EntityKey, type EntityType, isComposite } from "./feature-store.ts";
 import { FIRST_COLUMN, type Fact, type GroupLayout } from "./group-state.ts";
 import { hash48 } from "./hash.ts";
+import { parseTime } from "./parse-time.ts";
 import { sharedCompiler } from "./shared-compiler.ts";
 import type { Parts } from "./summary.ts";
 

@@ -1,6 +1,7 @@
 import type { BinaryOp, Node } from "./expression.ts";
 import { PAIR_SEPARATOR } from "./feature-store.ts";
 import { hash48 } from "./hash.ts";
+import { parseTime } from "./parse-time.ts";
 import { localTime } from "./time-zone.ts";
 
 /** null = missing. */
@@ -95,18 +96,6 @@ export function compileExpression(node: Node): Evaluate {
     case "gte":
       return compileBinary(node.op, compileExpression(node.args[0]), compileExpression(node.args[1]));
   }
-}
-
-let lastTimeText = "";
-let lastTime = Number.NaN;
-
-/** RFC 3339 text as epoch milliseconds, NaN where it is none. One event names its time several times over, so the last is remembered. */
-export function parseTime(text: string): number {
-  if (text !== lastTimeText) {
-    lastTime = Date.parse(text);
-    lastTimeText = text;
-  }
-  return lastTime;
 }
 
 /** A value as state and vectors hold it: NaN = missing, flags 1 or 0. Texts have no number but their hash. */

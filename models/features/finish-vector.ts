@@ -95,8 +95,10 @@ export function finishEntity(
 /** Values of the request's own features, written into `values`. */
 export function finishRequest(service: CompiledService, request: RequestContext, values: Float64Array): void {
   const scope: Scope = { root: request.payload, time: request.asOf, asOf: request.asOf, feature: null };
-  for (const [index, feature] of service.features.entries())
-    if (feature.kind === "request") values[index] = withFallback(asNumber(feature.value(scope)), feature.fallback);
+  for (let index = 0; index < service.features.length; index++) {
+    const feature = service.features[index];
+    if (feature?.kind === "request") values[index] = withFallback(asNumber(feature.value(scope)), feature.fallback);
+  }
 }
 
 /**
