@@ -138,6 +138,10 @@ export function splitRows(rows: FraudRows): FraudSplit {
   const split = splitByTime(rows);
   for (const [name, slice] of Object.entries(split) as [string, TrainingRows][]) {
     const positives = sum(slice.labels);
+    if (slice.labels.length - positives < MIN_POSITIVES) {
+      const few = `${slice.labels.length - positives} of ${slice.labels.length} orders of the ${name} slice are honest`;
+      throw new StageRefusal([`${few}; ${MIN_POSITIVES} are needed. Are chargebacks of honest orders in the log?`]);
+    }
     if (positives >= MIN_POSITIVES) continue;
     throw new StageRefusal([
       `the ${name} slice has ${positives} known frauds among ${slice.labels.length} orders; ${MIN_POSITIVES} are needed. Ingest more history, or wait until labels arrive.`,

@@ -55,13 +55,14 @@ export class Booster {
     const trees: Tree[] = [];
     const losses: number[] = [];
     let best = { loss: Number.POSITIVE_INFINITY, rounds: 0 };
+    const isForest = parameters.ensemble === "forest";
     const stopping = parameters.earlyStoppingRounds > 0 && layout.validationRows > 0;
     const sampling = parameters.rowFraction < 1 || parameters.featureFraction < 1 || parameters.nodeFeatureFraction < 1;
     for (let round = 0; round < parameters.trees; round++) {
       if (this.team.cancelled) return { bases, trees, validationLosses: losses, cancelled: true };
       const grown = this.growRound(round, largestWeight);
       trees.push(...grown);
-      const loss = this.validationLoss();
+      const loss = isForest ? null : this.validationLoss();
       if (loss !== null) losses.push(loss);
       onProgress({ round: round + 1, rounds: parameters.trees, validationLoss: loss });
       if (loss !== null && loss < best.loss) best = { loss, rounds: round + 1 };
@@ -70,7 +71,12 @@ export class Booster {
       if (!sampling && grown.every((tree) => tree.feature.length === 0)) break;
     }
     const kept = stopping ? trees.slice(0, best.rounds * layout.outputs) : trees;
-    return { bases, trees: kept, validationLosses: losses, cancelled: false };
+    return {
+      bases,
+      trees: isForest ? averaged(kept, kept.length / layout.outputs) : kept,
+      validationLosses: losses,
+      cancelled: false,
+    };
   }
 
   private packBlocks(): void {
@@ -136,8 +142,11 @@ export class Booster {
       if (all) kernel.identityRows(layout.rows, 0, layout.trainRows);
       else drawn = kernel.sampleRows(layout.rows, layout.trainRows, rowSeed, threshold) >>> 0;
       const tree = this.grower.grow(drawn, all, fixed, output, mix(rowSeed ^ ~output));
-      this.grower.addToDrawnRows(tree, output);
-      this.addToOtherRows(tree, drawn, output);
+      // Trees of a forest know nothing of each other: scores stay what they were, and so do gradients.
+      if (parameters.ensemble === "boosted") {
+        this.grower.addToDrawnRows(tree, output);
+        this.addToOtherRows(tree, drawn, output);
+      }
       return tree;
     });
   }
@@ -244,6 +253,12 @@ export class Booster {
     }
     return sum / weights;
   }
+}
+
+/** Trees whose sum is `1 / parts` of what it was; leaf values stay float32-exact. */
+export function averaged(trees: readonly Tree[], parts: number): readonly Tree[] {
+  const scale = 1 / parts;
+  return trees.map((tree) => ({ ...tree, leafValue: tree.leafValue.map((value) => Math.fround(value * scale)) }));
 }
 
 /** The least power of two >= x; 1 where x is 0. */

@@ -8,6 +8,11 @@ import { TrainingError } from "../training-set.ts";
  */
 export const gbdtParametersSchema = z.strictObject({
   objective: z.enum(["logistic", "squared", "softmax", "lambdarank"]).default("logistic"),
+  /**
+   * `boosted`: each tree corrects those before it. `forest`: each stands alone on its own draw of rows and features and the model is their
+   * mean (Breiman 2001); with the squared objective and labels 0 and 1 that is a probability. Early stopping has no meaning there.
+   */
+  ensemble: z.enum(["boosted", "forest"]).default("boosted"),
   /** Boosting rounds at most; early stopping may keep fewer. */
   trees: z.int().min(1).max(10_000).default(200),
   learningRate: z.number().positive().max(1).default(0.1),

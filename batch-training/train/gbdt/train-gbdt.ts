@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { checkTrainingSet, type LabelledRows, TrainingError, type TrainingSet } from "../training-set.ts";
-import type { BoostProgress, BoostResult } from "./boost.ts";
+import { averaged, type BoostProgress, type BoostResult } from "./boost.ts";
 import { compileKernel } from "./kernel.ts";
 import { type Layout, type LayoutInput, planLayout } from "./layout.ts";
 import { type GbdtParameters, type GbdtParametersInput, parseGbdtParameters, threadCount } from "./parameters.ts";
@@ -73,9 +73,7 @@ export async function fitGbdt(
 /** The mean of several ensembles is one ensemble with all trees and leaves as much smaller. */
 function averageTrees(results: readonly BoostResult[]): readonly Tree[] {
   if (results.length === 1) return results[0]?.trees ?? [];
-  return results.flatMap(({ trees }) =>
-    trees.map((tree) => ({ ...tree, leafValue: tree.leafValue.map((value) => Math.fround(value / results.length)) })),
-  );
+  return results.flatMap(({ trees }) => averaged(trees, results.length));
 }
 
 /** Classes a softmax model tells apart at most: each is a tree per round. */
@@ -113,6 +111,12 @@ function checkRanking(what: string, rows: LabelledRows): void {
 }
 
 function checkObjective(set: TrainingSet, parameters: GbdtParameters): void {
+  if (
+    parameters.ensemble === "forest" &&
+    (parameters.earlyStoppingRounds > 0 || parameters.objective === "lambdarank")
+  ) {
+    throw new TrainingError("invalid_parameters", "ensemble: a forest neither stops early nor ranks");
+  }
   if (parameters.earlyStoppingRounds > 0 && set.validation === null) {
     throw new TrainingError("invalid_parameters", "early stopping needs validation rows");
   }
