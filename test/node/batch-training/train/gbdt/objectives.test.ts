@@ -8,6 +8,7 @@ import { scoreRows } from "../../../../../batch-training/train/gbdt/tree.ts";
 import { fitIsotonic } from "../../../../../batch-training/train/isotonic.ts";
 import type { LabelledRows } from "../../../../../batch-training/train/training-set.ts";
 import { compileSession } from "../../../../../models/engine/compile-session.ts";
+import { rocAuc } from "../../../../../models/stats/ranking-metrics.ts";
 import type { Model } from "../../../../../models/onnx/model.ts";
 import { writeModel } from "../../../../../models/onnx/write-model.ts";
 import { minimalStandard } from "../../../../support/minimal-standard.ts";
@@ -170,5 +171,57 @@ describe("bags", () => {
     };
     const mean = single.reduce((sum, model) => sum + margin(model) / 3, 0);
     expect(margin(bagged.model)).toBeCloseTo(mean, 6);
+  });
+});
+
+describe("forests", () => {
+  const parameters: GbdtParametersInput = {
+    ensemble: "forest",
+    objective: "squared",
+    learningRate: 1,
+    l2: 0,
+    minRowsPerLeaf: 1,
+    minHessianPerLeaf: 0,
+    leaves: 400,
+    trees: 30,
+    rowFraction: 0.632,
+    nodeFeatureFraction: 0.4,
+  };
+  const set = numericSet(generateRows(2000, 6, 1));
+  const test = generateRows(2000, 6, 2);
+
+  it("are the mean of trees of which none knows the others: a longer one begins with the same trees", async () => {
+    const [short, long] = await Promise.all(
+      [10, 30].map(async (trees) => (await fitGbdt(set, { ...parameters, trees }, 7)).model),
+    );
+    for (const [t, tree] of (short?.trees ?? []).entries()) {
+      expect(tree.threshold).toEqual(long?.trees[t]?.threshold);
+      expect(tree.leafValue[0]).toBeCloseTo(3 * (long?.trees[t]?.leafValue[0] ?? 0), 6);
+    }
+  });
+
+  it("leaves hold the share of positives of the drawn rows, so scores are probabilities; any number of threads", async () => {
+    const { model } = await fitGbdt(set, { ...parameters, threads: 1 }, 7);
+    const scores = scoreRows(model, test.columns, 2000);
+    expect(Math.min(...scores)).toBeGreaterThan(-1e-6);
+    expect(Math.max(...scores)).toBeLessThan(1 + 1e-6);
+    const [base = 0] = model.bases;
+    for (const tree of model.trees)
+      for (const value of tree.leafValue) {
+        expect(30 * value + base).toBeGreaterThan(-1e-5);
+        expect(30 * value + base).toBeLessThan(1 + 1e-5);
+      }
+    expect((await fitGbdt(set, { ...parameters, threads: 3 }, 7)).model).toEqual(model);
+  });
+
+  it("rank unseen rows as scikit-learn 1.9.1's RandomForestClassifier does (0.727 with 100 trees, max_features 0.4)", async () => {
+    const { model } = await fitGbdt(set, { ...parameters, leaves: 2048, trees: 100 }, 7);
+    expect(rocAuc(test.labels, scoreRows(model, test.columns, 2000))).toBeGreaterThan(0.72);
+  });
+
+  it("neither stop early nor rank", async () => {
+    await expect(fitGbdt(numericSet(set.train, test), { ...parameters, earlyStoppingRounds: 5 }, 7)).rejects.toThrow(
+      "a forest neither stops early nor ranks",
+    );
   });
 });
