@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 interface StoredLine {
   readonly type: string;
   readonly time: string;
-  readonly data: Record<string, unknown>;
+  data: Record<string, unknown>;
   ingestedAt: number;
 }
 
