@@ -181,4 +181,37 @@ describe("deciding on an order", () => {
     expect(valueOf(unknown.vector, "customer_orders_1d")).toBeNaN();
     expect(valueOf(unknown.vector, "amount")).toBeCloseTo(49.99, 5);
   });
+
+  it("answers a read of many by its deadline: what shards did not say in time is flagged, row by row", async () => {
+    const tenant = aTenant();
+    const real = new EntityShards(namespace, 2);
+    await aStore(2).store.apply(tenant, [stored(tenant, earlier(1, "a"))]);
+    const lost = real.nameOf(tenant, "customer:cus-1");
+    const customers = Array.from({ length: 20 }, (_, index) => `cus-${index + 1}`);
+    const isLost = (customer: string): boolean => real.nameOf(tenant, `customer:${customer}`) === lost;
+    const places: EntityShardPlaces = {
+      nameOf: (of, key) => real.nameOf(of, key),
+      client: (name) =>
+        name === lost ? { ...real.client(name), read: () => new Promise(() => {}) } : real.client(name),
+    };
+    const { store } = aStore(2, {}, places);
+    const requests = customers.map((customer) => ({
+      tenant,
+      service: FRAUD_FEATURES.name,
+      entities: { customer },
+      payload: null,
+      asOf: Date.parse(at(0)),
+    }));
+    const vectors = await store.vectors(requests, { deadlineMs: 300, maxAgeMs: 0 });
+    expect(vectors.map(({ degraded }) => degraded)).toEqual(
+      customers.map((customer) => (isLost(customer) ? ["features-missing"] : [])),
+    );
+    expect(customers.some((customer) => !isLost(customer))).toBe(true);
+    for (const [index, vector] of vectors.entries()) {
+      const isKnown = !isLost(customers[index] ?? "");
+      expect(vector.watermarks).toHaveLength(isKnown ? 1 : 0);
+      // Known to have no orders, or not known at all: zero is not the answer where nobody knows.
+      expect(valueOf(vector, "customer_orders_1d")).toBe(isKnown ? 0 : Number.NaN);
+    }
+  });
 });
