@@ -32,6 +32,10 @@ export class CoarsenedIdentities {
     };
   }
 
+  get hasAdded(): boolean {
+    return this.#added.size > 0;
+  }
+
   /** Forgets what was added and not written, after a call that failed. */
   forget(): void {
     this.#added.clear();

@@ -62,6 +62,14 @@ export class EntityRows {
     return entity;
   }
 
+  /** Whether `store` of these changes is one statement. */
+  isOneStatement(changes: readonly ChangedEntity[]): boolean {
+    return (
+      changes.length <= TAILS_PER_STATEMENT &&
+      changes.every(({ entity, facts }) => entity.stored && entity.tail + facts.length <= MAX_TAIL_FACTS)
+    );
+  }
+
   /** Stores what a call changed: by their tails where these are short, as a whole otherwise. */
   store(changes: readonly ChangedEntity[]): void {
     const appended: (number | Uint8Array)[] = [];

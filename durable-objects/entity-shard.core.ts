@@ -1,11 +1,11 @@
-import type { Catalog } from "../models/features/catalog.ts";
+import type { Catalog, CompiledGroup } from "../models/features/catalog.ts";
 import { addEntityFact, encodeEntity, expireEntity } from "../models/features/entity-state.ts";
 import { type BatchedFact, entityTypeOf, type FactBatch, readFactBatch } from "../models/features/fact-batch.ts";
 import type { TailFact } from "../models/features/entity-tail.ts";
 import type { FactOutcome } from "../models/features/group-state.ts";
 import { type DueCopy, PendingCopies } from "./entity-copies.ts";
 import { CoarsenedIdentities } from "./coarsened-facts.ts";
-import { EntityRows } from "./entity-rows.ts";
+import { type ChangedEntity, EntityRows } from "./entity-rows.ts";
 import {
   type DropPage,
   dropElsewhere,
@@ -153,7 +153,16 @@ export class EntityShardCore {
   /** Applies facts, each once by the identity of the fact. */
   apply(batch: FactBatch): AppliedFacts {
     const facts = readFactBatch(batch, this.#catalog);
-    return this.#transaction(() => this.#applyBatch(batch, facts, () => true));
+    try {
+      const { answer, changes } = this.#change(batch, facts, () => true);
+      // One statement is atomic by itself; a savepoint around it would cost as much again.
+      if (this.#isOneStatement(changes)) this.#rows.store(changes);
+      else this.#storage.transactionSync(() => this.#store(changes));
+      return answer;
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
   }
 
   /** States of entities whose version is not the one the caller knows (-1: none). */
@@ -250,14 +259,26 @@ export class EntityShardCore {
     return !reachedEnd;
   }
 
+  /** Changes states and stores them. Call inside a transaction. */
   #applyBatch(
     batch: Pick<FactBatch, "entities">,
     facts: readonly BatchedFact[],
     isWanted: (owner: number) => boolean,
   ): AppliedFacts {
+    const { answer, changes } = this.#change(batch, facts, isWanted);
+    this.#store(changes);
+    return answer;
+  }
+
+  /** Changes states in memory, which is then ahead of storage until the changes are stored. */
+  #change(
+    batch: Pick<FactBatch, "entities">,
+    facts: readonly BatchedFact[],
+    isWanted: (owner: number) => boolean,
+  ): { answer: AppliedFacts; changes: ChangedEntity[] } {
     const entities = batch.entities.map((name) => this.#rows.get(name));
     const before = entities.map((entity) => entity.version);
-    const applied = new Map<ShardEntity, TailFact[]>();
+    const applied = new Map<ShardEntity, TailFact<CompiledGroup>[]>();
     const outcomes = facts.map(({ entity: index, group, fact, ingestedAt, owner }): FactOutcome => {
       if (!isWanted(owner)) return "dropped";
       const entity = entities[index] as ShardEntity;
@@ -266,27 +287,40 @@ export class EntityShardCore {
       const outcome = addEntityFact(entity.state, group, fact, now, coarsened);
       if (outcome !== "applied") return outcome;
       entity.ingestedAt = now;
-      this.#copies.mark(entity.id, group);
       const known = applied.get(entity);
       if (known) known.push({ group, fact, ingestedAt });
       else applied.set(entity, [{ group, fact, ingestedAt }]);
       return outcome;
     });
-    if (applied.size > 0) {
-      const version = this.#nextVersion();
-      for (const entity of applied.keys()) entity.version = version;
-      this.#rows.store([...applied].map(([entity, tail]) => ({ entity, facts: tail })));
-      this.#coarsened.flush();
-    }
-    return { outcomes, before, after: entities.map((entity) => entity.version) };
+    if (applied.size > 0) this.#version++;
+    for (const entity of applied.keys()) entity.version = this.#version;
+    const changes = [...applied].map(([entity, tail]) => ({ entity, facts: tail }));
+    return { answer: { outcomes, before, after: entities.map((entity) => entity.version) }, changes };
+  }
+
+  #store(changes: readonly ChangedEntity[]): void {
+    if (this.#version > this.#reserved) this.#setVersion(this.#version);
+    this.#rows.store(changes);
+    this.#coarsened.flush();
+    for (const { entity, facts } of changes)
+      for (const { group } of facts) this.#copies.mark(entity.id, group as CompiledGroup);
+  }
+
+  #isOneStatement(changes: readonly ChangedEntity[]): boolean {
+    return (
+      this.#version <= this.#reserved &&
+      !this.#coarsened.hasAdded &&
+      this.#rows.isOneStatement(changes) &&
+      changes.every(({ facts }) => facts.every(({ group }) => (group as CompiledGroup).definition.copies === null))
+    );
   }
 
   #nextVersion(): number {
-    if (this.#version >= this.#reserved) this.#setVersion(this.#version);
-    return ++this.#version;
+    if (++this.#version > this.#reserved) this.#setVersion(this.#version);
+    return this.#version;
   }
 
-  /** From here on versions are above `version`, in this life of the object and in every later one. */
+  /** `version` is in use; in this life of the object and in every later one, versions are above it. */
   #setVersion(version: number): void {
     this.#version = version;
     this.#reserved = version + RESERVED_VERSIONS;
@@ -306,12 +340,16 @@ export class EntityShardCore {
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
-      this.#rows.forget();
-      this.#coarsened.forget();
-      this.#copies.forget();
-      this.#version = Math.max(this.#version, this.#counter("version"));
-      this.#reserved = this.#version;
+      this.#forget();
       throw error;
     }
+  }
+
+  #forget(): void {
+    this.#rows.forget();
+    this.#coarsened.forget();
+    this.#copies.forget();
+    this.#version = Math.max(this.#version, this.#counter("version"));
+    this.#reserved = this.#version;
   }
 }

@@ -30,13 +30,13 @@ export class EntityShard extends DurableObject {
 
   async claim(claims: EventClaim[]): Promise<ClaimOutcome[]> {
     const outcomes = this.#core.claim(claims, Date.now());
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
     return outcomes;
   }
 
   async ingest(claims: EventClaim[], batch: FactBatch): Promise<{ claims: ClaimOutcome[]; applied: AppliedFacts }> {
     const answer = this.#core.ingest(claims, batch, Date.now());
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
     return answer;
   }
 
@@ -50,7 +50,7 @@ export class EntityShard extends DurableObject {
 
   async apply(batch: FactBatch): Promise<AppliedFacts> {
     const applied = this.#core.apply(batch);
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
     return applied;
   }
 
@@ -62,7 +62,7 @@ export class EntityShard extends DurableObject {
   async attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer> {
     if (this.#core.loads.any) await this.#settleLoads(batch.entities);
     const answer = this.#core.attempt(batch, known);
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
     return answer;
   }
 
@@ -74,7 +74,7 @@ export class EntityShard extends DurableObject {
 
   async importPage(page: Pick<TransferPage, "entities" | "events">): Promise<void> {
     this.#core.importPage(page);
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
   }
 
   async dropElsewhere(place: { index: number; objects: number }, cursor: TransferCursor): Promise<DropPage> {
@@ -83,7 +83,7 @@ export class EntityShard extends DurableObject {
 
   async stageLoad(part: StagedPart, batch: FactBatch): Promise<void> {
     this.#core.loads.stage(part, batch, Date.now());
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
   }
 
   async loadPartStaged(load: string, part: number, objects: string[]): Promise<void> {
@@ -101,7 +101,7 @@ export class EntityShard extends DurableObject {
   /** Folds a bounded part of a committed load; returns whether more is left. */
   async foldLoad(load: string, committedAt: number): Promise<boolean> {
     const left = this.#core.loads.fold(load, committedAt, null);
-    await this.#arm();
+    if (this.#needsAlarm) await this.#arm();
     return left;
   }
 
@@ -178,9 +178,13 @@ export class EntityShard extends DurableObject {
     return note === null ? now : Number(note);
   }
 
+  /** Asked after every call: nearly always there is nothing to do, and then nothing is awaited. */
+  get #needsAlarm(): boolean {
+    return this.#alarmAt === null || (this.#core.hasPendingCopies && this.#alarmAt > Date.now() + COPY_INTERVAL_MS);
+  }
+
   async #arm(): Promise<void> {
     const now = Date.now();
-    if (this.#alarmAt !== null && (!this.#core.hasPendingCopies || this.#alarmAt <= now + COPY_INTERVAL_MS)) return;
     this.#alarmAt ??= await this.ctx.storage.getAlarm();
     const wanted = now + (this.#core.hasPendingCopies ? COPY_INTERVAL_MS : IDLE_SWEEP_MS);
     if (this.#alarmAt !== null && this.#alarmAt <= wanted) return;

@@ -33,7 +33,7 @@ export interface BatchedFact {
 /** Collects facts for one object; the order of addition is the order of application. */
 export class FactBatchWriter {
   private readonly indexes = new Map<string, number>();
-  private readonly out = new ByteWriter(4_096);
+  private readonly out = new ByteWriter(512);
   count = 0;
 
   add({ group, entity, fact }: EntityFact, ingestedAt: number, owner: number): void {
