@@ -22,6 +22,8 @@ import { readNote, writeNote } from "./notes.ts";
 
 /** Rows removed or looked at in one sweep, so that an alarm stays within tens of milliseconds. */
 export const SWEEP_ROWS = 1_000;
+/** Tails of this many facts are ended by a sweep, whoever writes to the entity: so that one that is read only is read fast. */
+const LONG_TAIL = 8;
 /** Versions reserved by one write of the counter. Those left when an object restarts are never used. */
 const RESERVED_VERSIONS = 1_000;
 /**
@@ -252,7 +254,7 @@ export class EntityShardCore {
       this.#storage.sql.exec("DELETE FROM coarsened WHERE entity = ? AND at < ?", id, now - IDENTITY_TTL_MS);
       if (empty && entity.foreignTail.length === 0) this.#rows.remove(entity);
       // What was dropped is behind every window, so the version stays and copies of it remain valid.
-      else if (changed) this.#rows.write(entity);
+      else if (changed || entity.tail >= LONG_TAIL) this.#rows.write(entity);
     }
     const reachedEnd = rows.length < SWEEP_ROWS;
     this.#setCounter("sweep", reachedEnd ? 0 : (rows.at(-1)?.id ?? 0));

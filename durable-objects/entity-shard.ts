@@ -55,7 +55,10 @@ export class EntityShard extends DurableObject {
   }
 
   async read(names: string[], known: number[]): Promise<EntityStates> {
-    if (this.#core.loads.any) await this.#settleLoads(names);
+    if (this.#core.loads.any) {
+      await this.#settleLoads(names);
+      if (this.#needsAlarm) await this.#arm();
+    }
     return this.#core.read(names, known);
   }
 

@@ -1,7 +1,6 @@
 import { ByteReader, ByteWriter, CorruptBytesError } from "./bytes.ts";
 import {
   addFact,
-  copyGroup,
   dropOlderThan,
   emptyGroup,
   emptyTile,
@@ -32,10 +31,6 @@ const FORMAT = 1;
 
 export function emptyEntity(layouts: readonly GroupLayout[]): EntityState {
   return { groups: layouts.map(() => null), foreign: [] };
-}
-
-export function copyEntity(state: EntityState): EntityState {
-  return { groups: state.groups.map((group) => (group === null ? null : copyGroup(group))), foreign: state.foreign };
 }
 
 export function addEntityFact(

@@ -1,7 +1,7 @@
 import type { Catalog, EntityFact } from "../../models/features/catalog.ts";
-import { addEntityFact, copyEntity, emptyEntity, type EntityState } from "../../models/features/entity-state.ts";
+import { addEntityFact, emptyEntity, type EntityState } from "../../models/features/entity-state.ts";
 import { entityName, FactBatchWriter, type FactBatch } from "../../models/features/fact-batch.ts";
-import type { FactOutcome } from "../../models/features/group-state.ts";
+import { copyGroup, type FactOutcome } from "../../models/features/group-state.ts";
 import type { EntityCache } from "./entity-cache.ts";
 
 /** Facts on their way to one object, with what is needed to bring the isolate's copies up to date afterwards. */
@@ -48,7 +48,7 @@ const NOTHING_COARSENED = { has: () => false, add: () => {} };
 export function applyToCopies(cache: EntityCache, catalog: Catalog, tenant: string, applied: AppliedBatch): void {
   const { entities, sent, outcomes, before, after, now } = applied;
   const indexOf = new Map(entities.map((name, index) => [name, index]));
-  const copies = new Map<number, { state: EntityState; ingestedAt: number }>();
+  const copies = new Map<number, { state: EntityState; ingestedAt: number; own: Set<number> }>();
   for (const [at, { group, entity, fact }] of sent.facts.entries()) {
     const name = entityName(entity);
     const index = indexOf.get(name) ?? -1;
@@ -57,13 +57,20 @@ export function applyToCopies(cache: EntityCache, catalog: Catalog, tenant: stri
     if (!copy) {
       const cached = cache.get(tenant, name);
       if (!cached || cached.version !== before[index]) continue;
-      const state = cached.state === null ? emptyEntity(catalog.layouts(entity.type)) : copyEntity(cached.state);
-      copy = { state, ingestedAt: cached.ingestedAt };
+      const state =
+        cached.state === null
+          ? emptyEntity(catalog.layouts(entity.type))
+          : { groups: [...cached.state.groups], foreign: cached.state.foreign };
+      copy = { state, ingestedAt: cached.ingestedAt, own: new Set() };
       copies.set(index, copy);
     }
+    const known = copy.state.groups[group.slot];
+    // Groups without a new fact are shared with the older copy: nobody changes them in place.
+    if (known && !copy.own.has(group.slot)) copy.state.groups[group.slot] = copyGroup(known);
+    copy.own.add(group.slot);
     copy.ingestedAt = Math.max(copy.ingestedAt, sent.times[at] ?? 0);
     addEntityFact(copy.state, group, fact, copy.ingestedAt, NOTHING_COARSENED);
   }
-  for (const [index, copy] of copies)
-    cache.put(tenant, entities[index] ?? "", { ...copy, version: after[index] ?? 0, checkedAt: now });
+  for (const [index, { state, ingestedAt }] of copies)
+    cache.put(tenant, entities[index] ?? "", { state, ingestedAt, version: after[index] ?? 0, checkedAt: now });
 }

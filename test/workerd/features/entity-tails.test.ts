@@ -5,7 +5,7 @@ import { MAX_TAIL_FACTS } from "../../../durable-objects/entity-rows.ts";
 import { FEATURE_CATALOG } from "../../../models/catalog/feature-catalog.ts";
 import { decodeEntity } from "../../../models/features/entity-state.ts";
 import { type FactBatch, FactBatchWriter } from "../../../models/features/fact-batch.ts";
-import { aPlacedOrder, at } from "../../support/events.ts";
+import { aPlacedOrder, at, T0 } from "../../support/events.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 import { aTenant, namespace, stored } from "./a-store.ts";
 
@@ -95,6 +95,22 @@ describe("an entity stored as a row and a tail", () => {
       expect(count("tails")).toBe(MAX_TAIL_FACTS * entities);
       core.apply(batchOf([MAX_TAIL_FACTS + 1]));
       expect(count("tails")).toBe(0);
+    });
+  });
+
+  it("ends long tails in a sweep, and changes nothing by it", async () => {
+    await inObject((storage) => {
+      const tails = (): number => storage.sql.exec<{ n: number }>("SELECT COUNT(*) AS n FROM tails").one().n;
+      const core = new EntityShardCore(storage, FEATURE_CATALOG);
+      core.apply(batchOf([0]));
+      for (let order = 1; order <= 7; order++) core.apply(batchOf([order]));
+      core.sweep(T0);
+      expect(tails()).toBeGreaterThan(0);
+      core.apply(batchOf([8]));
+      const before = customer(core);
+      core.sweep(T0);
+      expect(tails()).toBe(0);
+      expect(customer(new EntityShardCore(storage, FEATURE_CATALOG))).toEqual(before);
     });
   });
 

@@ -165,6 +165,24 @@ describe("a hot entity kept in several parts", () => {
     expect(five.peek(wanted)).not.toBeNull();
     expect((await five.attempt(wanted, DEADLINE_MS)).confirmed).toBe(true);
   });
+
+  it("keeps its history when it becomes hot, or hotter, and counts what is delivered again once", async () => {
+    const tenant = aTenant();
+    const order = request(tenant, anOrder({ orderId: "q", customerId: "hot", deviceId: "d1" }));
+    const events = Array.from({ length: 45 }, (_, i) => placed(tenant, i, "hot"));
+    const count = FRAUD_FEATURES.indexOf("customer_orders_7d");
+    for (const [parts, until] of [
+      [1, 15],
+      [2, 30],
+      [6, 45],
+    ] as const) {
+      const { store } = aStore(3, { replicas: (name) => (name === "customer:hot" ? parts : 1) });
+      // Everything before is delivered again, and may go to another part now.
+      await store.apply(tenant, events.slice(0, until));
+      const [vector] = await store.read([order], DEADLINE_MS);
+      expect(vector?.vector[count], `${parts} parts`).toBe(until + 1);
+    }
+  });
 });
 
 describe("expiry", () => {
