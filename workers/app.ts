@@ -15,6 +15,7 @@ import { requestIdOf } from "./http/request-context.ts";
 import { Router } from "./http/router.ts";
 import { mountTraining, type TrainingDeps } from "./training/route.ts";
 import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
+import { mountRecommendations, type RecommendationRouteDeps } from "./recommendations/route.ts";
 import { mountReference } from "./reference/route.ts";
 import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
 
@@ -25,6 +26,7 @@ export interface AppDeps {
   readonly features: FeatureRouteDeps;
   readonly consistency: ConsistencyRouteDeps;
   readonly shards: ShardRouteDeps;
+  readonly recommendations: RecommendationRouteDeps;
   readonly registry: RegistryDeps;
   readonly training: TrainingDeps;
   readonly access: ApiKeyDeps;
@@ -33,7 +35,16 @@ export interface AppDeps {
 }
 
 /** Tags of the contract whose operations are built and mounted. */
-const MOUNTED_TAGS = new Set(["Events", "Features", "Fraud", "Models", "Training", "Access", "System"]);
+const MOUNTED_TAGS = new Set([
+  "Events",
+  "Features",
+  "Fraud",
+  "Recommendations",
+  "Models",
+  "Training",
+  "Access",
+  "System",
+]);
 
 /** The operations that this app answers. */
 export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) => MOUNTED_TAGS.has(route.tag));
@@ -53,6 +64,7 @@ export function createApp(deps: AppDeps): Router {
   mountFeatureLoads(app, deps.http, deps.features);
   mountConsistency(app, deps.http, deps.consistency);
   mountFeatureShards(app, deps.http, deps.shards);
+  mountRecommendations(app, deps.http, deps.recommendations);
   mountIngestion(app, deps.http, deps.events);
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);

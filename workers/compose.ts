@@ -49,6 +49,9 @@ import type { ReshardDeps, ReshardPlan } from "./jobs/reshard-entities.ts";
 import { type ScorePaidOrdersDeps, scorePaidOrders } from "./jobs/score-paid-orders.ts";
 import type { RegisterUploadsDeps } from "./jobs/register-uploads.ts";
 import { registerStored } from "./registry/register-stored.ts";
+import { composeRecommendations } from "./recommendations/compose.ts";
+import { keepShop } from "./jobs/keep-shop.ts";
+import { inJurisdiction } from "./adapters/jurisdiction.ts";
 import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
 import { openRecommender } from "./recommendations/load-recommender.ts";
 
@@ -87,8 +90,9 @@ export function compose(env: Env): Composition {
     copies: config.jurisdiction === null ? env.KV : undefined,
   });
   const pseudonyms = new Pseudonyms(config.pseudonymKey);
+  const routingCache = new RoutingCache({ source: routing, now, background });
   const models = new RoutedModels({
-    routing: new RoutingCache({ source: routing, now, background }),
+    routing: routingCache,
     load: (place) => loadModel({ store, kernels, ort: env.ORT }, place),
     now,
     after: (milliseconds) => scheduler.wait(milliseconds),
@@ -114,6 +118,13 @@ export function compose(env: Env): Composition {
   const forTenant = (tenant: string) => pseudonyms.of(tenant);
   const send = (events: readonly Event[]): Promise<void> => sendInBatches(env.ML_EVENTS, events);
 
+  const shop = composeRecommendations(env, config, {
+    routing: routingCache,
+    store,
+    pseudonyms: forTenant,
+    metrics,
+    send,
+  });
   const paidOrders: ScorePaidOrdersDeps = {
     ...scoring,
     decisionIdOf: paidDecisionId,
@@ -183,6 +194,7 @@ export function compose(env: Env): Composition {
         hotEntities: config.hotEntities,
         reshard: (tenant) => reshardDeps(inJurisdiction(env.ENTITY_SHARDS, config), config.entityShardObjects, tenant),
       },
+      recommendations: { ...shop.routes, enqueue: (messages) => sendInBatches(env.EVENTS, messages) },
       registry: {
         ...publishing,
         db,
@@ -213,6 +225,7 @@ export function compose(env: Env): Composition {
       settle: (tenant, events) => features.settle(tenant, events),
       keepOrders: (tenant, orders) => decisions.keepOrders(tenant, orders),
       appendLog: (tenant, events, at) => log.append(tenant, events, at),
+      keepShop: (tenant, events, at) => keepShop(shop.keep, tenant, events, at),
       scorePaidOrders: (tenant, orders) => scorePaidOrders(paidOrders, tenant, orders),
       storeDeadLetters: (refused, at) =>
         insertDeadLetters(
@@ -271,14 +284,6 @@ function reshardDeps(namespace: DurableObjectNamespace<EntityShard>, serving: nu
     },
     save: (plan) => object(0).setNote("reshard", JSON.stringify(plan)),
   };
-}
-
-/** Durable Objects live where the configuration says, from the first one on. */
-function inJurisdiction<T extends Rpc.DurableObjectBranded>(
-  namespace: DurableObjectNamespace<T>,
-  config: Config,
-): DurableObjectNamespace<T> {
-  return config.jurisdiction === null ? namespace : namespace.jurisdiction(config.jurisdiction);
 }
 
 /** The decision that the consumer makes for a paid order has one id for ever. */

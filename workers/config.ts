@@ -21,6 +21,7 @@ const Variables = z.object({
   ENTITY_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   HOT_ENTITIES: z.string().default("").transform(hotEntities),
   DECISION_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
+  VISITOR_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
   MODEL_PUBLIC_KEYS: z.string().transform((text, context) => {
     try {
@@ -50,6 +51,7 @@ export interface Config {
   /** Entities kept in several parts, each in a shard of its own. */
   readonly hotEntities: readonly HotEntity[];
   readonly decisionShardObjects: number;
+  readonly visitorShardObjects: number;
   readonly jurisdiction: Jurisdiction | null;
   /** Whose manifests are believed; empty: everybody's, which production does not allow. */
   readonly modelPublicKeys: readonly PublicKey[];
@@ -80,6 +82,7 @@ export function readConfig(env: object): Config {
     entityShardObjects: variables.ENTITY_SHARD_OBJECTS,
     hotEntities: variables.HOT_ENTITIES,
     decisionShardObjects: variables.DECISION_SHARD_OBJECTS,
+    visitorShardObjects: variables.VISITOR_SHARD_OBJECTS,
     jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
     modelPublicKeys: variables.MODEL_PUBLIC_KEYS,
   };

@@ -21,6 +21,11 @@ export const ERROR_DEFINITIONS = {
   "route-not-found": { status: 404, title: "There is no such route.", action: "fix-request" },
   "method-not-allowed": { status: 405, title: "This route does not take this method.", action: "fix-request" },
   "order-not-found": { status: 404, title: "No such order has been ingested.", action: "fix-request" },
+  "recommendation-not-found": {
+    status: 404,
+    title: "No such recommendation was answered, or it is too old for feedback.",
+    action: "fix-request",
+  },
   "decision-not-found": { status: 404, title: "No such decision is stored.", action: "fix-request" },
   "model-not-found": { status: 404, title: "There is no such model.", action: "fix-request" },
   "version-not-found": { status: 404, title: "There is no such version of the model.", action: "fix-request" },

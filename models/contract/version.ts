@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "ff2660f326a14a92cc461e015cf8da0345a9bc3a61349a3bae84b08a70601a33";
+export const CONTRACT_HASH = "813f75406aaa852bc81272b30df494c8ce9da8a6b8c4c3095f2a70837a8c6bd4";

@@ -54,9 +54,8 @@ export function productChangeOf(event: StoredEvent): ProductChange | null {
     };
   }
   if (event.type === "pricing.updated.v1") {
-    const { productId: id, price, validFrom } = event.data;
-    const from = validFrom === undefined ? at : Math.max(at, Date.parse(validFrom));
-    return { kind: "price", id, at: from, price: price.amount };
+    const { productId: id, price } = event.data;
+    return { kind: "price", id, at, price: price.amount };
   }
   if (event.type === "inventory.stock.changed.v1") {
     const { productId: id, locationId, available } = event.data;

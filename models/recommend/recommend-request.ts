@@ -35,19 +35,21 @@ export const ANYONE: Omit<RecommendRequest, "now" | "limit"> = {
 };
 
 /** What found an item. */
-export type RecommendSource =
-  | "embeddings"
-  | "neighbours"
-  | "sessions"
-  | "repeat"
-  | "scores"
-  | "similar"
-  | "together"
-  | "content"
-  | "popular"
-  | "trending"
-  | "new"
-  | "catalogue";
+export const SOURCES = [
+  "embeddings",
+  "neighbours",
+  "sessions",
+  "repeat",
+  "scores",
+  "similar",
+  "together",
+  "content",
+  "popular",
+  "trending",
+  "new",
+  "catalogue",
+] as const;
+export type RecommendSource = (typeof SOURCES)[number];
 
 /** What an answer lacks. `filters-relaxed`: no product passed all filters. */
 export type RecommendFlag = "filters-relaxed" | "nothing-eligible" | "catalogue-empty";

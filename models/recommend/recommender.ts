@@ -5,9 +5,23 @@ import { diversify, likeness, type Scored } from "./diversify.ts";
 import { Eligibility, STRICTNESS } from "./eligibility.ts";
 import { RANKING_WIDTH, type Placement, rankingVectors } from "./ranking-features.ts";
 import { explainSource, type SourceContext } from "./reasons.ts";
-import type { Recommended, RecommendedProduct, RecommendFlag, RecommendRequest } from "./recommend-request.ts";
+import {
+  type Recommended,
+  type RecommendedProduct,
+  type RecommendFlag,
+  type RecommendRequest,
+  SOURCES,
+} from "./recommend-request.ts";
 import { Retrieval } from "./retrieval.ts";
 import { type IndexedHistory, indexHistory } from "./visitor-history.ts";
+
+/** An item of a list as it was stored. */
+export interface EarlierItem {
+  readonly productId: string;
+  readonly score: number;
+  readonly source: string;
+  readonly reason: string;
+}
 
 /** The second stage: rows of ranking vectors in, one score per row out. */
 export type Ranker = (vectors: Float32Array, rows: number) => Float32Array;
@@ -73,6 +87,20 @@ export class Recommender {
       if (flags.length === 0) flags.push("filters-relaxed");
     }
     return { items: [], vectors: new Float32Array(0), flags: ["nothing-eligible"] };
+  }
+
+  /** A list that was made earlier, without what may not be shown now; it has no vectors. */
+  patch(request: RecommendRequest, earlier: readonly EarlierItem[]): Recommended {
+    const history = indexHistory(this.#catalogue, this.#bundle.policy, request);
+    const eligibility = new Eligibility(this.#catalogue, this.#bundle.policy, request, history);
+    const items = earlier.flatMap(({ productId, score, source, reason }): RecommendedProduct[] => {
+      const index = this.#catalogue.indexOf(productId);
+      const known = SOURCES.find((own) => own === source);
+      return index >= 0 && known && eligibility.passes(index, true)
+        ? [{ productId, score, source: known, reason }]
+        : [];
+    });
+    return { items: items.slice(0, request.limit), vectors: new Float32Array(0), flags: [] };
   }
 
   #attempt(

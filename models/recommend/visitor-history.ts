@@ -38,6 +38,12 @@ export function visitorFactsOf(event: StoredEvent): IdentifiedFact[] {
     const { orderId, lines, customerId, sessionId } = event.data;
     return bought(lines, at, orderId, whose(customerId, sessionId));
   }
+  if (event.type === "behavior.recommendation_feedback.v1") {
+    const { productId, kind, customerId, sessionId } = event.data;
+    // Clicks, carts and purchases come as events of their own; only a dismissal is told nowhere else.
+    if (kind !== "dismiss") return [];
+    return [{ productId, action: "dismiss", at, quantity: 1, ...whose(customerId, sessionId), identity: own }];
+  }
   if (event.type === "order.placed.v1") {
     const { orderId, lines, customerId, placedAt } = event.data;
     return bought(lines, Date.parse(placedAt), orderId, whose(customerId, undefined));

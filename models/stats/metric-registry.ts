@@ -58,6 +58,22 @@ export const METRICS = {
   model_uploads_total: { kind: "counter", help: "Notifications of the bucket of models, by outcome" },
   training_leases_total: { kind: "counter", help: "Training jobs handed to workers, by model" },
   training_attempts_total: { kind: "counter", help: "Attempts at training jobs that ended, by model and state" },
+  recommendations_served_total: {
+    kind: "counter",
+    help: "Answered lists by placement, and whether a fallback made them",
+  },
+  recommendation_items_served_total: { kind: "counter", help: "Products shown in answered lists" },
+  degraded_recommendations_total: { kind: "counter", help: "Lists with a degraded flag, by flag" },
+  recommendation_latency_seconds: {
+    kind: "histogram",
+    help: "Time from validated request to list; deployed clocks advance only across I/O",
+    buckets: [0.0005, 0.001, 0.002, 0.004, 0.008, 0.012, 0.02, 0.05, 0.1, 0.25, 1],
+  },
+  recommendation_feedback_total: {
+    kind: "counter",
+    help: "Outcomes attributed to lists by kind, each product of a list once",
+  },
+  exposures_dropped_total: { kind: "counter", help: "Lists that reached neither log nor queue" },
   metric_points_dropped_total: { kind: "counter", help: "Metric points dropped because too many series exist" },
 } as const satisfies Record<string, CounterDefinition | HistogramDefinition>;
 
@@ -211,7 +227,33 @@ export function prometheusText(samples: readonly Sample[]): string {
     );
     lines.push(`feature_cache_hit_ratio ${hits}`);
   }
+  for (const { name, help, value } of derived(samples)) {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`);
+  }
   return `${lines.join("\n")}\n`;
+}
+
+/** Ratios of counters since the start of counting. */
+function derived(samples: readonly Sample[]): { name: string; help: string; value: number }[] {
+  const total = (name: string, label = ""): number =>
+    samples.reduce(
+      (sum, sample) => sum + (sample.name === name && sample.labels.includes(label) ? sample.value : 0),
+      0,
+    );
+  const shown = total("recommendation_items_served_total");
+  if (shown === 0) return [];
+  const outcome = (kind: string): number => total("recommendation_feedback_total", `kind="${kind}"`) / shown;
+  const lists = total("recommendations_served_total");
+  const fallbacks = total("recommendations_served_total", 'fallback="true"');
+  return [
+    { name: "ctr_current", help: "Clicked products per product shown", value: outcome("click") },
+    { name: "conversion_current", help: "Bought products per product shown", value: outcome("purchase") },
+    {
+      name: "recommendation_fallback_share",
+      help: "Lists that a fallback made",
+      value: lists === 0 ? 0 : fallbacks / lists,
+    },
+  ];
 }
 
 function histogramPart(metric: string, sample: string): boolean {

@@ -25,9 +25,14 @@ export class EventLog {
 
   async list(
     tenant: string,
-    query: { cursor?: string | undefined; limit: number; ingestedFrom?: string | undefined },
+    query: {
+      log: "events" | "exposures";
+      cursor?: string | undefined;
+      limit: number;
+      ingestedFrom?: string | undefined;
+    },
   ): Promise<LogPage> {
-    const prefix = prefixOf(tenant);
+    const prefix = prefixOf(tenant, query.log);
     const page = await this.#bucket.list({
       prefix,
       limit: query.limit,
@@ -44,12 +49,12 @@ export class EventLog {
 
   /** The bytes of one object of this tenant's log; null when there is none. */
   async read(tenant: string, key: string): Promise<ReadableStream | null> {
-    if (!key.startsWith(prefixOf(tenant))) return null;
+    if (!key.startsWith(prefixOf(tenant)) && !key.startsWith(prefixOf(tenant, "exposures"))) return null;
     const object = await this.#bucket.get(key);
     return object ? object.body : null;
   }
 }
 
-function prefixOf(tenant: string): string {
-  return `${tenant}/events/`;
+function prefixOf(tenant: string, log: "events" | "exposures" = "events"): string {
+  return `${tenant}/${log}/`;
 }

@@ -33,6 +33,8 @@ export interface ConsumeDeps {
   readonly appendLog: (tenant: string, events: readonly StoredEvent[], now: number) => Promise<void>;
   /** Says that events were processed to the end, so that a sender need not send them again. */
   readonly settle: (tenant: string, events: readonly StoredEvent[]) => Promise<void>;
+  /** Products, histories of visitors, consent and outcomes, as recommendations need them; each once by its identity. */
+  readonly keepShop: (tenant: string, events: readonly StoredEvent[], now: number) => Promise<void>;
   readonly scorePaidOrders: (tenant: string, orders: readonly PaidOrder[]) => Promise<void>;
   readonly storeDeadLetters: (refused: readonly RefusedEvent[], now: number) => Promise<void>;
   readonly metrics: MetricRegistry;
@@ -99,6 +101,7 @@ async function processTenant(
   await Promise.all([
     orders.length > 0 ? deps.keepOrders(tenant, orders) : undefined,
     deps.appendLog(tenant, good, now),
+    good.length > 0 ? deps.keepShop(tenant, good, now) : undefined,
   ]);
   const paid = good.flatMap((event) =>
     event.type === "order.paid.v1" ? [{ order: event.data.order, paidAt: Date.parse(event.data.paidAt) }] : [],

@@ -118,11 +118,12 @@ export const listEventLog = defineRoute({
   method: "get",
   path: "/api/v1/log/events",
   tag: "Events",
-  summary: "List the objects of the event log",
+  summary: "List the objects of the event log, or of the log of exposures",
   description:
     "One object per consumed batch, partitioned by hour of ingestion; readers remove duplicates by (source, id).",
   access: ["trainer", "operator"],
   query: z.strictObject({
+    log: z.enum(["events", "exposures"]).default("events").meta({ description: "Exposures: lists as they were shown" }),
     cursor: z.string().max(1_024).optional(),
     limit: z.coerce.number().int().min(1).max(1_000).default(1_000),
     ingestedFrom: z
@@ -148,7 +149,9 @@ export const readEventLog = defineRoute({
   summary: "Read one object of the event log",
   access: ["trainer", "operator"],
   query: z.strictObject({ key: z.string().min(1).max(512) }),
-  responses: { 200: { description: "Gzipped NDJSON, one stored event a line", contentType: "application/gzip" } },
+  responses: {
+    200: { description: "Gzipped NDJSON, one stored event or exposure a line", contentType: "application/gzip" },
+  },
   errors: ["invalid-request", "object-not-found"],
 });
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { Id, ModelName, ModelVersion } from "../primitives.ts";
+import { Id, ModelName, ModelVersion, Timestamp } from "../primitives.ts";
+import { RECOMMENDATION_FLAGS } from "../recommendation-flags.ts";
 import { defineRoute, jsonBody, MODEL_VERSION_HEADER } from "./define.ts";
 
 /** 100 items: two screens of any shop; keeps the answer small and the ranking in budget. */
@@ -47,7 +48,11 @@ export const RecommendationResponse = z
     items: z.array(RecommendedItem).max(MAX_RECOMMENDATIONS),
     model: ModelName.nullable(),
     modelVersion: ModelVersion.nullable(),
-    degraded: z.array(z.string()),
+    degraded: z.array(z.string()).meta({
+      description: Object.entries(RECOMMENDATION_FLAGS)
+        .map(([flag, text]) => `${flag}: ${text}`)
+        .join("; "),
+    }),
   })
   .meta({ id: "RecommendationResponse" });
 
@@ -105,4 +110,36 @@ export const recommendBulk = defineRoute({
     },
   },
   errors: ["invalid-json", "invalid-request", "body-too-large", "unavailable"],
+});
+
+export const RecommendationFeedback = z
+  .strictObject({
+    recommendationId: Id,
+    productId: Id,
+    kind: z.enum(["click", "cart", "purchase", "dismiss"]),
+    userId: Id.optional().meta({ description: "Whose history the outcome belongs to; needed for `dismiss` to last" }),
+    sessionId: Id.optional(),
+    occurredAt: Timestamp.optional().meta({ description: "Now, where it is not given" }),
+  })
+  .meta({ id: "RecommendationFeedback" });
+
+export const FeedbackResponse = z.strictObject({ accepted: z.int().min(0), unknown: z.array(z.string()) }).meta({
+  id: "FeedbackResponse",
+  description: "`unknown`: recommendation ids that no answer had, or that are too old",
+});
+
+export const sendFeedback = defineRoute({
+  operationId: "sendFeedback",
+  method: "post",
+  path: "/api/v1/feedback",
+  tag: "Recommendations",
+  summary: "Attribute clicks, carts and purchases to recommendations",
+  description:
+    "One outcome or up to 100. The same outcome of the same product counts once. Behaviour events with a recommendationId say the same and need not be sent twice.",
+  access: ["client", "producer"],
+  body: jsonBody(z.union([RecommendationFeedback, z.array(RecommendationFeedback).min(1).max(100)]), {
+    maxBytes: 64 * 1024,
+  }),
+  responses: { 202: { description: "Handed to the durable queue", schema: FeedbackResponse } },
+  errors: ["invalid-json", "invalid-request", "body-too-large", "recommendation-not-found"],
 });

@@ -57,6 +57,21 @@ export const BEHAVIOR_EVENTS = {
       })
       .meta({ id: "Purchase" }),
   }),
+  "behavior.recommendation_feedback.v1": defineEvent({
+    direction: "in",
+    description: "A visitor acted on a recommended product.",
+    dataSensitivity: "personal",
+    retentionPolicy: "400-days",
+    data: z
+      .strictObject({
+        recommendationId: Id,
+        productId: Id,
+        kind: z.enum(["click", "cart", "purchase", "dismiss"]),
+        customerId: Id.optional(),
+        sessionId: Id.optional(),
+      })
+      .meta({ id: "RecommendationOutcome" }),
+  }),
   "cart.updated.v1": defineEvent({
     direction: "in",
     description: "The whole content of a cart after a change.",

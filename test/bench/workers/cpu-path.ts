@@ -14,6 +14,8 @@ export { DecisionShard } from "../../../durable-objects/decision-shard.ts";
 export { EntityShard } from "../../../durable-objects/entity-shard.ts";
 export { MetricsAggregator } from "../../../durable-objects/metrics-aggregator.ts";
 export { ModelRouting } from "../../../durable-objects/model-routing.ts";
+export { ProductCatalogue } from "../../../durable-objects/product-catalogue.ts";
+export { VisitorHistory } from "../../../durable-objects/visitor-history.ts";
 
 type Composition = ReturnType<typeof compose>;
 

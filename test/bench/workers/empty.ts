@@ -8,6 +8,8 @@ export class EntityShard extends DurableObject {}
 export class DecisionShard extends DurableObject {}
 export class ModelRouting extends DurableObject {}
 export class MetricsAggregator extends DurableObject {}
+export class ProductCatalogue extends DurableObject {}
+export class VisitorHistory extends DurableObject {}
 
 export default {
   async fetch(request) {

@@ -32,7 +32,7 @@ export class Isolate {
 
   constructor() {
     const observed = ["DB", "MODELS", "LOGS", "KV", "EVENTS", "ML_EVENTS", "ORT", "ASSETS"] as const;
-    const objects = ["ENTITY_SHARDS", "DECISION_SHARDS", "MODEL_ROUTING"] as const;
+    const objects = ["ENTITY_SHARDS", "DECISION_SHARDS", "MODEL_ROUTING", "PRODUCTS", "VISITORS"] as const;
     const replaced: Record<string, unknown> = {};
     for (const name of observed) replaced[name] = this.#observe(name, env[name]);
     for (const name of objects) replaced[name] = this.#observeNamespace(name, env[name]);
@@ -40,9 +40,10 @@ export class Isolate {
     this.#app = createApp(compose(this.#env).app);
   }
 
+  /** @param init `leave`: does not wait for what goes on after the response */
   async fetch(
     path: string,
-    init: { body: unknown; headers?: Record<string, string>; tenant?: string },
+    init: { body: unknown; headers?: Record<string, string>; tenant?: string; leave?: boolean },
   ): Promise<Response> {
     this.calls = [];
     this.#round = 0;
@@ -54,7 +55,8 @@ export class Isolate {
     });
     const context = createExecutionContext();
     const response = await this.#app.fetch(request, context);
-    if (![...this.conditions.values()].includes("hangs")) await waitOnExecutionContext(context);
+    const settles = init.leave !== true && ![...this.conditions.values()].includes("hangs");
+    if (settles) await waitOnExecutionContext(context);
     return response;
   }
 

@@ -47,6 +47,7 @@ function setUp(failing: { effect: string | null } = { effect: null }) {
       effect("settle");
       for (const event of events) state.settled.add(event.id);
     },
+    keepShop: async () => effect("keepShop"),
     keepOrders: async (_tenant, orders) => {
       effect("orders");
       for (const order of orders) if (!state.orders.has(order.orderId)) state.orders.set(order.orderId, order);
@@ -144,7 +145,7 @@ describe("consumeEvents", () => {
     );
   });
 
-  it.each(["apply", "orders", "log", "score", "settle", "dead-letters"])(
+  it.each(["apply", "orders", "keepShop", "log", "score", "settle", "dead-letters"])(
     "law: nothing is lost — when %s fails, nothing is acknowledged and a retry completes",
     async (effect) => {
       const failing: { effect: string | null } = { effect };

@@ -1,0 +1,90 @@
+import { waitUntil } from "cloudflare:workers";
+import { RECOMMENDER_MODEL } from "../../models/catalog/product-recommendations/model.ts";
+import type { Event } from "../../models/contract/events.ts";
+import type { Pseudonym } from "../../models/contract/pseudonymise.ts";
+import kernels from "../../models/engine/kernels/kernels.wasm";
+import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
+import { ExposureLog } from "../adapters/exposure-log.ts";
+import { inJurisdiction } from "../adapters/jurisdiction.ts";
+import type { ModelStore } from "../adapters/model-store.ts";
+import { PrecomputedLists } from "../adapters/precomputed-lists.ts";
+import { ProductCatalogues } from "../adapters/product-catalogues.ts";
+import { VisitorHistories } from "../adapters/visitor-histories.ts";
+import type { Config } from "../config.ts";
+import type { KeepShopDeps } from "../jobs/keep-shop.ts";
+import { Exposures } from "./exposures.ts";
+import { openRecommender } from "./load-recommender.ts";
+import { RecommendationIds } from "./recommendation-ids.ts";
+import { RecommenderProvider, type RecommenderProviderDeps } from "./recommender-provider.ts";
+import type { RecommendationRouteDeps } from "./route.ts";
+import { RecommendationServer } from "./serve.ts";
+import { Shops } from "./shops.ts";
+import { VisitorReader } from "./visitor-reader.ts";
+
+interface SharedParts {
+  readonly routing: RecommenderProviderDeps["routing"];
+  readonly store: ModelStore;
+  readonly pseudonyms: (tenant: string) => Pseudonym;
+  readonly metrics: MetricRegistry;
+  readonly send: (events: readonly Event[]) => Promise<void>;
+}
+
+const now = (): number => Date.now();
+const after = (milliseconds: number): Promise<void> => scheduler.wait(milliseconds);
+const background = (promise: Promise<unknown>): void => waitUntil(promise);
+
+/** What recommends in this isolate, and what the consumer keeps for it. */
+export function composeRecommendations(
+  env: Env,
+  config: Config,
+  { routing, store, pseudonyms, metrics, send }: SharedParts,
+): { readonly routes: Omit<RecommendationRouteDeps, "enqueue">; readonly keep: KeepShopDeps } {
+  const products = new ProductCatalogues(inJurisdiction(env.PRODUCTS, config));
+  const visitors = new VisitorHistories(inJurisdiction(env.VISITORS, config), config.visitorShardObjects);
+  const ids = new RecommendationIds(config.pseudonymKey);
+  const log = new ExposureLog(env.LOGS);
+  const provider = new RecommenderProvider({
+    model: RECOMMENDER_MODEL,
+    routing,
+    store,
+    open: (manifest, files) => openRecommender(kernels, manifest, files),
+    now,
+    after,
+    background,
+    metrics,
+  });
+  const server = new RecommendationServer({
+    provider,
+    shops: new Shops(products, background),
+    visitors: new VisitorReader({ source: visitors, now, background }),
+    // KV has no jurisdiction: where one is set, lists of persons stay out of it.
+    precomputed: new PrecomputedLists(config.jurisdiction === null ? env.KV : null),
+    ids,
+    pseudonyms,
+    background,
+    random: randomLetters,
+    now,
+    metrics,
+  });
+  return {
+    routes: {
+      server,
+      exposures: new Exposures({ append: (...batch) => log.append(...batch), send, now, after, metrics }),
+      ids,
+      pseudonyms,
+    },
+    keep: {
+      products,
+      visitors,
+      answeredAt: (tenant, id, at) => ids.answeredAt(tenant, id, at),
+      send,
+      metrics,
+    },
+  };
+}
+
+/** 64 random bits in base 36. */
+function randomLetters(): string {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return high.toString(36) + low.toString(36);
+}

@@ -1,0 +1,87 @@
+import type { Event } from "../../models/contract/events.ts";
+import type { ExposureRecord } from "../../models/recommend/exposure.ts";
+import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
+import { logWarning } from "../http/log.ts";
+
+type ServedEvent = Event<"ml.recommendation.served.v1">;
+
+/** A list that was answered: its record for the log, and its event. */
+export interface Exposure {
+  readonly record: ExposureRecord;
+  readonly event: ServedEvent;
+}
+
+export interface ExposureDeps {
+  readonly append: (tenant: string, records: readonly ExposureRecord[], now: number) => Promise<void>;
+  readonly send: (events: readonly ServedEvent[]) => Promise<void>;
+  readonly now: () => number;
+  readonly after: (milliseconds: number) => Promise<void>;
+  readonly metrics: MetricRegistry;
+}
+
+/** Lists of one log object, and the time that the first of them waits for company. */
+const BATCH = 200;
+const WAIT_MS = 1_000;
+/** A flush that takes longer is taken for dead. */
+const FLUSH_TIMEOUT_MS = 15_000;
+/** Lists in memory at most, some megabytes: beyond it, while log or queue do not take them, the oldest are given up and counted. */
+const MAX_PENDING = 2_000;
+
+/**
+ * Lists leave this isolate in batches after their answers: the death of an isolate loses at most a second of them, and what is given up is
+ * counted in `exposures_dropped_total`.
+ */
+export class Exposures {
+  readonly #deps: ExposureDeps;
+  #pending: Exposure[] = [];
+  /** When the flush that is under way began; null: none. */
+  #flushingSince: number | null = null;
+
+  constructor(deps: ExposureDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param keepAlive keeps the flush alive after the response */
+  add(exposures: readonly Exposure[], keepAlive: (promise: Promise<unknown>) => void): void {
+    this.#pending.push(...exposures);
+    const surplus = this.#pending.length - MAX_PENDING;
+    if (surplus > 0) {
+      this.#pending.splice(0, surplus);
+      this.#deps.metrics.count("exposures_dropped_total", {}, surplus);
+    }
+    const now = this.#deps.now();
+    // A flush belongs to a request, and dies with it.
+    if (this.#flushingSince !== null && now - this.#flushingSince < FLUSH_TIMEOUT_MS) return;
+    this.#flushingSince = now;
+    keepAlive(this.#flush(this.#pending.length >= BATCH ? 0 : WAIT_MS));
+  }
+
+  async #flush(waitMs: number): Promise<void> {
+    try {
+      if (waitMs > 0) await this.#deps.after(waitMs);
+      while (this.#pending.length > 0) await this.#send(this.#pending.splice(0, BATCH));
+    } finally {
+      this.#flushingSince = null;
+    }
+  }
+
+  async #send(batch: readonly Exposure[]): Promise<void> {
+    const byTenant = Map.groupBy(batch, ({ record }) => record.tenant);
+    const now = this.#deps.now();
+    const settled = await Promise.allSettled([
+      ...[...byTenant].map(([tenant, own]) =>
+        this.#deps.append(
+          tenant,
+          own.map(({ record }) => record),
+          now,
+        ),
+      ),
+      this.#deps.send(batch.map(({ event }) => event)),
+    ]);
+    for (const outcome of settled) {
+      if (outcome.status === "fulfilled") continue;
+      this.#deps.metrics.count("exposures_dropped_total", {}, batch.length);
+      logWarning("lists were not logged or announced", { lists: batch.length, reason: String(outcome.reason) });
+    }
+  }
+}

@@ -1,0 +1,281 @@
+import type * as z from "zod";
+import type { RecommendationRequest, RecommendationResponse } from "../../models/contract/api/recommendations.ts";
+import type { Pseudonym } from "../../models/contract/pseudonymise.ts";
+import { FALLBACK_FLAGS, type RecommendationFlag } from "../../models/contract/recommendation-flags.ts";
+import { encodeVectors } from "../../models/recommend/exposure.ts";
+import { RANKING_SERVICE } from "../../models/recommend/ranking-features.ts";
+import type { Recommended, RecommendRequest } from "../../models/recommend/recommend-request.ts";
+import type { VisitorFact } from "../../models/recommend/visitor-history.ts";
+import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
+import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
+import type { PrecomputedList, PrecomputedLists } from "../adapters/precomputed-lists.ts";
+import { within } from "../deadline.ts";
+import type { Exposure } from "./exposures.ts";
+import type { RecommenderProvider, RecommenderSelection } from "./recommender-provider.ts";
+import type { RecommendationIds } from "./recommendation-ids.ts";
+import type { Shops } from "./shops.ts";
+import type { VisitorReader } from "./visitor-reader.ts";
+
+type Request = z.output<typeof RecommendationRequest>;
+type Response = z.output<typeof RecommendationResponse>;
+
+/** A visitor's object answers within this time when it is awake; later the list is made without it. */
+const HISTORY_DEADLINE_MS = 50;
+/** The first answer of an isolate waits this long for the products. */
+const PRODUCTS_DEADLINE_MS = 500;
+const PRECOMPUTED_DEADLINE_MS = 50;
+/** Lists of active visitors are kept a day, with more items than a page, and renewed at most this often by an isolate. */
+const PRECOMPUTED_TTL_SECONDS = 86_400;
+const PRECOMPUTED_ITEMS = 50;
+const PRECOMPUTE_AGAIN_MS = 10 * 60_000;
+/** Visitors whose last precomputation an isolate remembers. */
+const MAX_REMEMBERED = 5_000;
+/** Format of precomputed lists and code that makes them: part of their digest. */
+const PRECOMPUTED_FORMAT = 1;
+
+export interface ServeDeps {
+  readonly provider: RecommenderProvider;
+  readonly shops: Shops;
+  readonly visitors: VisitorReader;
+  readonly precomputed: PrecomputedLists;
+  readonly ids: RecommendationIds;
+  readonly pseudonyms: (tenant: string) => Pseudonym;
+  readonly background: (promise: Promise<unknown>) => void;
+  readonly random: () => string;
+  readonly now: () => number;
+  readonly metrics: MetricRegistry;
+}
+
+export interface ServedList {
+  readonly response: Response;
+  readonly exposure: Exposure;
+}
+
+/** What is known of who asks. */
+interface Visitor {
+  readonly customer: string | null;
+  readonly session: string | null;
+  readonly facts: readonly VisitorFact[];
+  readonly flags: readonly RecommendationFlag[];
+}
+
+/** Answers recommendations. One round of parallel reads at most, and none where everything is in memory. */
+export class RecommendationServer {
+  readonly #deps: ServeDeps;
+  readonly #precomputedAt = new Map<string, number>();
+
+  constructor(deps: ServeDeps) {
+    this.#deps = deps;
+  }
+
+  async serve(tenant: string, request: Request, now: number): Promise<ServedList> {
+    const { provider, shops, background } = this.#deps;
+    // Started together; each is a value at once where this isolate has it in memory.
+    const visiting = this.#visitor(tenant, request);
+    const selecting = provider.select(tenant);
+    const selection = selecting instanceof Promise ? await selecting : selecting;
+    const { shop, wait, stale } = shops.of(tenant, selection.loaded, now);
+    if (wait !== null) await within(wait, PRODUCTS_DEADLINE_MS, background).catch(() => {});
+    const visitor = visiting instanceof Promise ? await visiting : visiting;
+    const flags = new Set<RecommendationFlag>([...selection.flags, ...visitor.flags]);
+    if (stale()) flags.add("catalogue-stale");
+    const asked = recommendRequest(request, visitor, now);
+    let found = shop.recommender.recommend(asked);
+    if (visitor.flags.includes("history-missing") && isHome(request)) {
+      const earlier = await this.#earlier(tenant, visitor, selection);
+      const patched = earlier === null ? null : shop.recommender.patch(asked, earlier.items);
+      if (patched !== null && patched.items.length > 0) {
+        found = patched;
+        flags.add("precomputed");
+      }
+    } else this.#precompute(tenant, { request, visitor, selection, asked, recommender: shop.recommender, now });
+    for (const flag of found.flags) flags.add(flag);
+    return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now });
+  }
+
+  /** From memory where the copy is young enough, else from the object, within the deadline. */
+  #visitor(tenant: string, request: Request): Visitor | Promise<Visitor> {
+    const pseudonym = this.#deps.pseudonyms(tenant);
+    const customer = request.userId === undefined ? null : pseudonym("customer", request.userId);
+    const sessionId = request.context?.sessionId;
+    const session = sessionId === undefined ? null : pseudonym("session", sessionId);
+    const keys = [...(customer === null ? [] : [`c:${customer}`]), ...(session === null ? [] : [`s:${session}`])];
+    const known = (states: readonly (VisitorState | undefined)[], flag: RecommendationFlag | null): Visitor => {
+      const refused = states.some((state) => state?.consent === false);
+      const flags: RecommendationFlag[] = flag === null ? [] : [flag];
+      if (refused) return { customer, session, facts: [], flags: [...flags, "not-personalised"] };
+      const facts = states.flatMap((state) => state?.facts ?? []);
+      if (states.length > 1) facts.sort((a, b) => a.at - b.at);
+      return { customer, session, facts, flags };
+    };
+    if (keys.length === 0) return known([], null);
+    const { visitors, background } = this.#deps;
+    const { states, usable } = visitors.peek(tenant, keys);
+    if (usable) return known(states, null);
+    return within(visitors.read(tenant, keys), HISTORY_DEADLINE_MS, background).then(
+      (read) => known(read, null),
+      () => known(states, states.some((state) => state !== undefined) ? "history-stale" : "history-missing"),
+    );
+  }
+
+  async #earlier(
+    tenant: string,
+    { customer }: Visitor,
+    selection: RecommenderSelection,
+  ): Promise<PrecomputedList | null> {
+    if (customer === null) return null;
+    const { precomputed, background } = this.#deps;
+    const read = precomputed.read(tenant, customer, digestOf(selection));
+    return await within(read, PRECOMPUTED_DEADLINE_MS, background).catch(() => null);
+  }
+
+  /** Keeps a list of an active visitor for the time when their history cannot be read. After the response. */
+  #precompute(
+    tenant: string,
+    made: {
+      readonly request: Request;
+      readonly visitor: Visitor;
+      readonly selection: RecommenderSelection;
+      readonly asked: RecommendRequest;
+      readonly recommender: { recommend(request: RecommendRequest): Recommended };
+      readonly now: number;
+    },
+  ): void {
+    const { visitor, selection, now } = made;
+    const { customer } = visitor;
+    if (customer === null || visitor.facts.length === 0 || visitor.flags.length > 0 || !isHome(made.request)) return;
+    const key = `${tenant}/${customer}/${selection.loaded?.version ?? ""}`;
+    if (now - (this.#precomputedAt.get(key) ?? Number.NEGATIVE_INFINITY) < PRECOMPUTE_AGAIN_MS) return;
+    if (this.#precomputedAt.size >= MAX_REMEMBERED) this.#precomputedAt.clear();
+    this.#precomputedAt.set(key, now);
+    const write = async (): Promise<void> => {
+      // Not before the answer.
+      await Promise.resolve();
+      const list = made.recommender.recommend({ ...made.asked, exclude: [], limit: PRECOMPUTED_ITEMS });
+      await this.#deps.precomputed.write(
+        tenant,
+        customer,
+        {
+          v: 1,
+          digest: digestOf(selection),
+          model: selection.loaded?.name ?? null,
+          modelVersion: selection.loaded?.version ?? null,
+          at: now,
+          items: [...list.items],
+        },
+        PRECOMPUTED_TTL_SECONDS,
+      );
+    };
+    this.#deps.background(write());
+  }
+
+  #answer(
+    tenant: string,
+    served: {
+      readonly request: Request;
+      readonly visitor: Visitor;
+      readonly selection: RecommenderSelection;
+      readonly found: Recommended;
+      readonly flags: readonly RecommendationFlag[];
+      readonly now: number;
+    },
+  ): ServedList {
+    const { request, visitor, selection, found, flags, now } = served;
+    const recommendationId = this.#deps.ids.make(tenant, now, this.#deps.random());
+    const model = selection.loaded?.name ?? null;
+    const modelVersion = selection.loaded?.version ?? null;
+    const items = found.items.map((item, index) => ({ ...item, position: index + 1 }));
+    this.#count(served, items.length);
+    return {
+      response: { recommendationId, items, model, modelVersion, degraded: [...flags] },
+      exposure: {
+        record: {
+          v: 1,
+          tenant,
+          recommendationId,
+          at: now,
+          placement: request.placement,
+          customer: visitor.customer,
+          session: visitor.session,
+          model,
+          modelVersion,
+          degraded: flags,
+          ranking: RANKING_SERVICE.hash,
+          items: found.items.map(({ productId, source, score }) => ({ productId, source, score })),
+          vectors: encodeVectors(found.vectors),
+        },
+        event: {
+          specversion: "1.0",
+          id: recommendationId,
+          source: `/edgewise/${tenant}/recommendations`,
+          time: new Date(now).toISOString(),
+          type: "ml.recommendation.served.v1",
+          data: {
+            recommendationId,
+            ...(request.userId !== undefined && { customerId: request.userId }),
+            ...(request.context?.sessionId !== undefined && { sessionId: request.context.sessionId }),
+            items: items.map(({ productId, position, source }) => ({ productId, position, source })),
+            model,
+            modelVersion,
+            degraded: [...flags],
+          },
+        },
+      },
+    };
+  }
+
+  #count(
+    {
+      request,
+      selection,
+      flags,
+      now,
+    }: {
+      readonly request: Request;
+      readonly selection: RecommenderSelection;
+      readonly flags: readonly RecommendationFlag[];
+      readonly now: number;
+    },
+    items: number,
+  ): void {
+    const { metrics } = this.#deps;
+    const fallback = flags.some((flag) => FALLBACK_FLAGS.includes(flag));
+    const { loaded } = selection;
+    metrics.count("recommendations_served_total", { placement: request.placement, fallback: String(fallback) });
+    metrics.count("recommendation_items_served_total", {}, items);
+    metrics.count("model_version_request_count", {
+      model: loaded?.name ?? "popularity",
+      version: loaded?.version ?? "popularity",
+    });
+    for (const flag of flags) metrics.count("degraded_recommendations_total", { flag });
+    metrics.observe("recommendation_latency_seconds", (this.#deps.now() - now) / 1_000, {});
+  }
+}
+
+function isHome(request: Request): boolean {
+  return request.placement === "home" && request.context?.productId === undefined;
+}
+
+/** Configuration that lists are made under: model version, policy with it, and code. */
+function digestOf({ loaded }: RecommenderSelection): string {
+  return `${PRECOMPUTED_FORMAT}.${loaded?.version ?? "popularity"}.${RANKING_SERVICE.hash.slice(0, 16)}`;
+}
+
+function recommendRequest(request: Request, visitor: Visitor, now: number): RecommendRequest {
+  const { context } = request;
+  const personal = !visitor.flags.includes("not-personalised");
+  return {
+    placement: request.placement,
+    facts: visitor.facts,
+    productId: context?.productId ?? null,
+    basket: context?.basket ?? [],
+    // Without consent the session is no ground for a list either; the product in view and the basket are part of the page.
+    recent: personal ? (context?.recentProductIds ?? []) : [],
+    exclude: context?.excludeProductIds ?? [],
+    categories: context?.categories ?? [],
+    priceFrom: context?.priceFrom ?? null,
+    priceTo: context?.priceTo ?? null,
+    limit: request.limit,
+    now,
+  };
+}

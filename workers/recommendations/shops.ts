@@ -1,0 +1,171 @@
+import type { ProductChanges, ProductRankings } from "../../durable-objects/product-catalogue.core.ts";
+import { Catalogue } from "../../models/recommend/catalogue.ts";
+import { EMPTY_ITEMS } from "../../models/recommend/item-table.ts";
+import type { LiveProduct } from "../../models/recommend/live-product.ts";
+import { PackedLookup } from "../../models/recommend/packed-strings.ts";
+import { DEFAULT_POLICY } from "../../models/recommend/policy.ts";
+import { Recommender } from "../../models/recommend/recommender.ts";
+import type { RecommenderBundle } from "../../models/recommend/bundle.ts";
+import { logWarning } from "../http/log.ts";
+import type { LoadedRecommender } from "./load-recommender.ts";
+
+/** Products are asked for again after this long, in the background: a withdrawn product is gone everywhere within it. */
+export const PRODUCTS_REFRESH_MS = 5_000;
+/** Rankings by the live counters. */
+const RANKINGS_REFRESH_MS = 30_000;
+/** From here on the answer says that its products are old. */
+const STALE_AFTER_MS = 120_000;
+/** A refresh that takes longer is given up, so that the next request may start another. */
+const REFRESH_TIMEOUT_MS = 10_000;
+/** After a refresh that failed. */
+const RETRY_AFTER_MS = 1_000;
+/** Pages of one refresh: a whole catalogue of 50,000 products. */
+const MAX_PAGES = 10;
+/** What was ingested a little before the training read its products is asked for again. */
+const AS_OF_MARGIN_MS = 3_600_000;
+/** Tenants whose products an isolate keeps. */
+const MAX_TENANTS = 32;
+
+export interface ProductSource {
+  changes(tenant: string, after: { readonly cursor: number } | { readonly since: number }): Promise<ProductChanges>;
+  rankings(tenant: string): Promise<ProductRankings>;
+}
+
+interface OpenShop {
+  readonly version: string | null;
+  readonly catalogue: Catalogue;
+  readonly recommender: Recommender;
+}
+
+/** One tenant's products and recommender in the memory of this isolate. */
+class Shop {
+  readonly #tenant: string;
+  readonly #source: ProductSource;
+  readonly #live = new Map<string, LiveProduct>();
+  #cursor: { cursor: number } | { since: number };
+  #rankings: ProductRankings = { popular: [], trending: [] };
+  #rankedAt = 0;
+  #open: OpenShop | null = null;
+  /** The table's time of the open recommender: 0 without one, so that every product is asked for. */
+  #asOf: number;
+  refreshedAt = 0;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #refreshingSince: number | null = null;
+  #refreshing: Promise<void> | null = null;
+
+  constructor(tenant: string, source: ProductSource, asOf: number) {
+    this.#tenant = tenant;
+    this.#source = source;
+    this.#asOf = asOf;
+    this.#cursor = { since: asOf };
+  }
+
+  /** Whether this memory begins early enough for a table of that time. */
+  covers(asOf: number): boolean {
+    return this.#asOf <= asOf;
+  }
+
+  open(loaded: LoadedRecommender | null): OpenShop {
+    const version = loaded?.version ?? null;
+    if (this.#open?.version === version) return this.#open;
+    const bundle = loaded?.bundle ?? NOTHING_TRAINED;
+    const catalogue = new Catalogue(bundle.table, loaded?.ids ?? new PackedLookup(EMPTY_ITEMS.ids));
+    catalogue.apply([...this.#live.values()]);
+    catalogue.rank(this.#rankings);
+    this.#open = { version, catalogue, recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null) };
+    return this.#open;
+  }
+
+  /** Starts a refresh where one is due; resolves when it is done. */
+  refresh(now: number): Promise<void> | null {
+    if (now - this.refreshedAt <= PRODUCTS_REFRESH_MS) return null;
+    if (this.#refreshing === null && now - this.#failedAt < RETRY_AFTER_MS) return null;
+    const stuck = this.#refreshingSince !== null && now - this.#refreshingSince > REFRESH_TIMEOUT_MS;
+    if (this.#refreshing !== null && !stuck) return this.#refreshing;
+    this.#refreshingSince = now;
+    this.#refreshing = this.#pull(now)
+      .catch((error: unknown) => {
+        this.#failedAt = now;
+        logWarning("products cannot be read", { reason: String(error) });
+      })
+      .finally(() => {
+        this.#refreshing = null;
+        this.#refreshingSince = null;
+      });
+    return this.#refreshing;
+  }
+
+  async #pull(now: number): Promise<void> {
+    const rank = now - this.#rankedAt > RANKINGS_REFRESH_MS;
+    const [, rankings] = await Promise.all([
+      this.#pullChanges(),
+      rank ? this.#source.rankings(this.#tenant) : this.#rankings,
+    ]);
+    if (rank) {
+      this.#rankings = rankings;
+      this.#rankedAt = now;
+    }
+    this.#open?.catalogue.rank(this.#rankings);
+    this.refreshedAt = now;
+  }
+
+  async #pullChanges(): Promise<void> {
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const changes = await this.#source.changes(this.#tenant, this.#cursor);
+      for (const product of changes.products) this.#live.set(product.id, product);
+      this.#open?.catalogue.apply(changes.products);
+      this.#cursor = { cursor: changes.cursor };
+      if (!changes.more) return;
+    }
+  }
+}
+
+/** What answers before anything was trained: the live products, by popularity. */
+const NOTHING_TRAINED: RecommenderBundle = {
+  asOf: 0,
+  table: EMPTY_ITEMS,
+  retrieval: { kind: "scores", items: 0, scores: new Float32Array(0) },
+  similar: null,
+  together: { start: new Int32Array(1), item: new Int32Array(0), weight: new Float32Array(0) },
+  popular: new Int32Array(0),
+  trending: new Int32Array(0),
+  fresh: new Int32Array(0),
+  policy: DEFAULT_POLICY,
+  ranker: null,
+};
+
+/** The shops of this isolate. Products come from their object, are kept as columns, and are refreshed in the background. */
+export class Shops {
+  readonly #source: ProductSource;
+  readonly #background: (promise: Promise<unknown>) => void;
+  readonly #shops = new Map<string, Shop>();
+
+  constructor(source: ProductSource, background: (promise: Promise<unknown>) => void) {
+    this.#source = source;
+    this.#background = background;
+  }
+
+  /**
+   * The shop with its recommender. `wait` is there when this isolate has never seen the products: whoever answers should wait for it, within
+   * a deadline. `stale`: the products are minutes old.
+   */
+  of(
+    tenant: string,
+    loaded: LoadedRecommender | null,
+    now: number,
+  ): { readonly shop: OpenShop; readonly wait: Promise<void> | null; readonly stale: () => boolean } {
+    const asOf = loaded === null ? 0 : Math.max(0, loaded.bundle.asOf - AS_OF_MARGIN_MS);
+    let shop = this.#shops.get(tenant);
+    if (!shop?.covers(asOf)) {
+      // A model that was rolled back, or lost: older products are needed than this memory holds.
+      shop = new Shop(tenant, this.#source, asOf);
+      if (this.#shops.size >= MAX_TENANTS) this.#shops.delete(this.#shops.keys().next().value ?? "");
+      this.#shops.set(tenant, shop);
+    }
+    const known = shop;
+    const refreshing = known.refresh(now);
+    if (refreshing !== null) this.#background(refreshing);
+    const stale = (): boolean => now - known.refreshedAt > STALE_AFTER_MS;
+    return { shop: known.open(loaded), wait: known.refreshedAt === 0 ? refreshing : null, stale };
+  }
+}
