@@ -13,10 +13,10 @@ import {
   type LocalSystem,
   runLocalSystem,
   type StageName,
-  TrainingRefused,
   writeSummary,
 } from "../local/run-local-system.ts";
 import { shopHistory } from "../local/shop-history.ts";
+import { TrainingRefused } from "../local/train-through-service.ts";
 import { endOrphan, isAlive } from "../local/workerd-process.ts";
 import { STATE_FOLDER } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";

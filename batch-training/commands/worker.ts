@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { connectionArgs, localSigningKeyFile } from "../client/connection.ts";
 import { MAX_LEASE_SECONDS } from "../../models/contract/api/jobs.ts";
+import { codeVersion } from "../local/code-version.ts";
 import { MODELS } from "../pipeline/models.ts";
 import { openBucket } from "../publish/open-bucket.ts";
 import { runService } from "../service/run-service.ts";
@@ -58,6 +59,7 @@ export const worker = strictCommand({
           home,
           to,
           tenant: args.tenant,
+          codeVersion: codeVersion(),
           signingKeyFile: localSigningKeyFile({ url: args.url, stateFolder: STATE_FOLDER, environment: process.env }),
           name: args.name ?? defaultName(home),
           ...(args.models !== undefined && { models: knownModels(args.models) }),

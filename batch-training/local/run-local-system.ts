@@ -6,17 +6,14 @@ import type { Order } from "../../models/contract/events/orders.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { type ApiClient, createApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
-import { DEFAULT_MATURITY_MS, fraudModel } from "../pipeline/fraud/fraud-model.ts";
-import { nodeDeps, workerPublisher } from "../pipeline/node-deps.ts";
-import { runPipeline } from "../pipeline/run-pipeline.ts";
 import type { RunRecord } from "../pipeline/run-record.ts";
-import { workerLog, workerRegistry } from "../pipeline/sources.ts";
 import { type SendReport, sendEvents } from "../sources/send-events.ts";
 import { fileLedger } from "../sources/send/ledger.ts";
-import { type BuiltWorker, buildWorkers, PROJECT_ROOT } from "./build-workers.ts";
+import { type BuiltWorker, buildWorkers } from "./build-workers.ts";
 import { type ScoredOrder, scoreInline, waitUntilServed } from "./demonstrate.ts";
 import { developmentToken } from "./development-token.ts";
 import { type Edge, startEdge } from "./edge-runtime.ts";
+import { trainThroughService } from "./train-through-service.ts";
 import { type LocalState, type RunParameters, writeAtomically } from "./local-state.ts";
 
 /** Where the history comes from: the simulated shop, or an import. */
@@ -65,11 +62,6 @@ export interface LocalSystem {
   readonly summary: LocalSummary;
 }
 
-/** Training went through and found nothing that may be published; the message says why. */
-export class TrainingRefused extends Error {
-  override readonly name = "TrainingRefused";
-}
-
 /** The loop, from an empty folder or from what an earlier start left: every stage finds what is done already and does the rest. */
 export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
   const stageMs: Record<StageName, number> = { workers: 0, events: 0, training: 0, serving: 0, decisions: 0 };
@@ -107,7 +99,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
     const client = createApiClient({ baseUrl: edge.url, token });
     run.onStage("workers", edge.url);
     const events = await timed("events", () => send(run, client));
-    const trained = await timed("training", () => trainUnlessServing(run, client));
+    const trained = await timed("training", () => trainUnlessServing(run, client, { url: edge.url, token }));
     const probe = (): Order => run.history.demonstration(Date.now(), randomBytes(4).toString("hex")).plain;
     const servedAfterMs = await timed("serving", async () => {
       run.onStage("serving", `waiting for ${trained.version.slice(0, 12)}`);
@@ -173,36 +165,31 @@ async function send(run: LocalRun, client: ApiClient): Promise<SendReport> {
 async function trainUnlessServing(
   run: LocalRun,
   client: ApiClient,
+  { url, token }: { url: string; token: string },
 ): Promise<{ version: string; result: RunRecord | null }> {
   const serving = await servingVersion(client);
   if (serving !== null) {
     run.onStage("training", `${serving.slice(0, 12)} serves already; "npm run edgewise -- train" trains a challenger`);
     return { version: serving, result: null };
   }
-  const definition = fraudModel({
-    log: workerLog(client),
-    registry: workerRegistry(client),
-    maturityMs: DEFAULT_MATURITY_MS,
-  });
-  const deps = nodeDeps({
+  const record = await trainThroughService({
+    client,
+    url,
+    token,
     home: run.state.trainingFolder,
+    signingKeyFile: run.state.signer() === null ? null : run.state.signingKeyFile,
     codeVersion: run.codeVersion,
-    root: PROJECT_ROOT,
-    publisher: workerPublisher(client, client.baseUrl, run.state.signer()),
-    report: (event) => {
-      if (event.type === "stage" && event.status === "begins") run.onStage("training", event.stage);
-    },
+    seed: run.parameters.seed,
+    onStage: (stage) => run.onStage("training", stage),
+    onLog: run.onLog,
   });
-  const { record } = await runPipeline(definition, deps, { seed: run.parameters.seed });
-  if (record.state !== "published" || record.version === null)
-    throw new TrainingRefused(`No version was published: ${record.reasons.join("; ")}`);
   const figure = (name: string): string =>
     record.metrics.find((metric) => metric.name === name && metric.slice === "test")?.value.toFixed(3) ?? "unknown";
   run.onStage(
     "training",
     `${(record.rows?.train ?? 0) + (record.rows?.test ?? 0)} orders; AUC ${figure("roc_auc")}, average precision ${figure("average_precision")} on the latest`,
   );
-  return { version: record.version, result: record };
+  return { version: record.version ?? "", result: record };
 }
 
 async function servingVersion(client: ApiClient): Promise<string | null> {

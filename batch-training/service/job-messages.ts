@@ -19,6 +19,8 @@ export interface JobOrder {
   readonly tenant: string;
   /** The key that signs where the environment names none. */
   readonly signingKeyFile: string | null;
+  /** Name and version of the program: part of the artefact. */
+  readonly codeVersion: string;
 }
 
 export type ToJob = JobOrder | { readonly type: "cancel" };

@@ -7,7 +7,6 @@ import { createApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
 import { retryingClient } from "../client/retrying-client.ts";
 import { PROJECT_ROOT } from "../local/build-workers.ts";
-import { codeVersion } from "../local/code-version.ts";
 import type { PipelineEvent, Publisher } from "../pipeline/deps.ts";
 import { DEFAULT_MATURITY_MS } from "../pipeline/fraud/fraud-model.ts";
 import { nodeFiles } from "../pipeline/file-system.ts";
@@ -73,7 +72,7 @@ async function train(order: JobOrder): Promise<JobResult> {
     definition,
     nodeDeps({
       home,
-      codeVersion: codeVersion(),
+      codeVersion: order.codeVersion,
       root: PROJECT_ROOT,
       publisher: request.publish ? remembering(publisherFor(order, client), handed) : null,
       report: reporter(),
@@ -127,6 +126,7 @@ function resultOf(record: RunRecord, { published, promote }: { published: boolea
   const isRefused = record.state === "refused" && !published;
   return {
     outcome: isRefused ? "refused" : "succeeded",
+    run: record.id,
     version: record.version,
     published,
     promoted: record.state === "published" && promote,

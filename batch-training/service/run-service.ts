@@ -16,7 +16,10 @@ import { startJob } from "./start-job.ts";
 import { TrainingWorker } from "./training-worker.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
-export interface ServiceOptions extends Pick<JobOrder, "url" | "token" | "home" | "to" | "tenant" | "signingKeyFile"> {
+export interface ServiceOptions extends Pick<
+  JobOrder,
+  "url" | "token" | "home" | "to" | "tenant" | "signingKeyFile" | "codeVersion"
+> {
   /** Of this service among all: who asks under a name takes over the job that the name holds. */
   readonly name: string;
   readonly models?: readonly string[];

@@ -6,7 +6,7 @@ import type { JobOutcome, RunningJob } from "./training-worker.ts";
 
 export interface JobProcessOptions extends Pick<
   JobOrder,
-  "url" | "token" | "home" | "to" | "tenant" | "signingKeyFile"
+  "url" | "token" | "home" | "to" | "tenant" | "signingKeyFile" | "codeVersion"
 > {
   /** Ends a process that was asked to stop and does not, in milliseconds. */
   readonly graceMs: number;
@@ -26,6 +26,7 @@ const MAX_OUTPUT_CHARACTERS = 2_000;
 export function startJob(lease: JobLease, options: JobProcessOptions): RunningJob {
   const child = fork(PROGRAM, [], { stdio: ["ignore", "pipe", "pipe", "ipc"], serialization: "advanced" });
   let progress: JobProgress | null = null;
+  const begun = Promise.withResolvers<void>();
   let output = "";
   let last: JobOutcome | null = null;
   let graceTimer: NodeJS.Timeout | undefined;
@@ -38,6 +39,7 @@ export function startJob(lease: JobLease, options: JobProcessOptions): RunningJo
   child.on("message", (message: FromJob) => {
     if (message.type === "progress") {
       progress = message.progress;
+      if (progress.run !== null) begun.resolve();
       options.onProgress(progress);
     } else if (message.type === "done") last = { kind: "done", result: message.result };
     else last = { kind: "failed", reason: message.reason, retryable: message.retryable };
@@ -55,6 +57,7 @@ export function startJob(lease: JobLease, options: JobProcessOptions): RunningJo
   return {
     processId: child.pid ?? null,
     outcome,
+    begun: begun.promise,
     progress: () => progress,
     stop: () => {
       send(child, { type: "cancel" });
@@ -66,20 +69,9 @@ export function startJob(lease: JobLease, options: JobProcessOptions): RunningJo
 
 function orderOf({ job, fence }: JobLease, options: JobProcessOptions): JobOrder {
   const { jobId, request, progress } = job;
-  const { url, token, home, to, tenant, signingKeyFile } = options;
-  return {
-    type: "order",
-    jobId,
-    fence,
-    request,
-    run: progress?.run ?? null,
-    url,
-    token,
-    home,
-    to,
-    tenant,
-    signingKeyFile,
-  };
+  const { url, token, home, to, tenant, signingKeyFile, codeVersion } = options;
+  const run = progress?.run ?? null;
+  return { type: "order", jobId, fence, request, run, url, token, home, to, tenant, signingKeyFile, codeVersion };
 }
 
 function send(child: ChildProcess, message: ToJob): void {

@@ -13,6 +13,8 @@ export interface RunningJob {
   /** Its process; null where there is none of its own. */
   readonly processId: number | null;
   readonly outcome: Promise<JobOutcome>;
+  /** Resolves when the job has a run, which the next attempt goes on with: worth a heartbeat of its own. */
+  readonly begun: Promise<void>;
   progress(): JobProgress | null;
   /** Asks it to stop, and ends it where it does not. */
   stop(): void;
@@ -144,11 +146,16 @@ export class TrainingWorker {
     // Whoever waits for it hears of its failure; until then nobody does.
     outcome.catch(() => {});
     const wake = AbortSignal.any([ended.signal, this.#stopping.signal]);
+    const begun = new AbortController();
+    void job.begun.then(() => begun.abort());
+    let isFirst = true;
     const leaseMs = this.#options.leaseSeconds * 1_000;
     let until = clock() + leaseMs;
     let isCancelled = false;
     for (;;) {
-      await this.#deps.sleep(leaseMs / 3, isCancelled ? ended.signal : wake);
+      const early = isFirst ? AbortSignal.any([wake, begun.signal]) : wake;
+      isFirst = false;
+      await this.#deps.sleep(leaseMs / 3, isCancelled ? ended.signal : early);
       this.#beatAt = clock();
       if (ended.signal.aborted) return await this.#report(lease, await outcome);
       if (this.#stopping.signal.aborted) return await this.#handBack(lease, job, outcome);

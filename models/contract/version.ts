@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "813f75406aaa852bc81272b30df494c8ce9da8a6b8c4c3095f2a70837a8c6bd4";
+export const CONTRACT_HASH = "130976d54d649e179dfcb059785b73b604862d59eb298ffbec9f0259e1984c99";

@@ -1,6 +1,6 @@
 /** The run is killed with SIGKILL again and again, wherever it is, and ends as if nothing had happened. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +85,9 @@ const folders = {
   killed: mkdtempSync(join(tmpdir(), "edgewise-killed-")),
   calm: mkdtempSync(join(tmpdir(), "edgewise-calm-")),
 };
+// One key for the pseudonyms of both: they are part of the rows, and so of what the model is made from.
+new LocalState(folders.calm).secrets();
+cpSync(folders.calm, folders.killed, { recursive: true });
 const systems: Record<keyof typeof folders, RunningSystem> = {
   killed: systemOver(folders.killed),
   calm: systemOver(folders.calm),

@@ -1,7 +1,9 @@
 /** `edgewise worker` against the built Workers: jobs, machines that die, networks that break, people who change their mind. */
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { isAlive } from "../../batch-training/local/workerd-process.ts";
 import { generateSigningKey, openSigner } from "../../batch-training/publish/signing.ts";
@@ -106,6 +108,22 @@ describe("the training service", () => {
     expect(second.errors).toEqual([]);
   });
 
+  it("an earlier run is published again from what it stored, and nothing changes", async () => {
+    const known = await versions();
+    const publish = async (run: string) => {
+      const { code, output } = await edgewise("publish", "--run", run, "--home", join(folder, "second"));
+      return { code, output };
+    };
+    const again = await publish(known[0] ?? "");
+    expect(again).toEqual({ code: 0, output: `published ${FRAUD_MODEL} ${known[0]}` });
+    expect(await versions()).toEqual(known);
+    const unknown = await publish("none-of-these");
+    expect(unknown).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("no run is called none-of-these") as string,
+    });
+  });
+
   it("goes on with its own run when it is started again, and hands the job back when it is told to stop", async () => {
     const jobId = await ask({ seed: 2 });
     const stopped = start("second");
@@ -197,12 +215,24 @@ describe("the training service", () => {
   });
 });
 
+/** A command of this project against the running system; what it printed, errors included. */
+async function edgewise(...words: string[]): Promise<{ code: number | null; output: string }> {
+  const environment = { EDGEWISE_URL: system.edge.url, EDGEWISE_TOKEN: system.token, EDGEWISE_SIGNING_KEY: signingKey };
+  const program = join(import.meta.dirname, "../../batch-training/main.ts");
+  const child = spawn(process.execPath, [program, ...words], { env: { ...process.env, ...environment } });
+  const ended = new Promise<number | null>((resolve) => {
+    child.once("close", resolve);
+  });
+  const [out, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, output: (out + errors).trim() };
+}
+
 async function healthOf(service: RunningService): Promise<void> {
   expect(await service.get("/healthz")).toEqual({ status: 200, text: '{"status":"ok"}' });
   expect((await service.get("/readyz")).status).toBe(200);
   expect((await service.get("/else")).status).toBe(404);
-  const { text } = await service.get("/metrics");
-  expect(text).toContain(`edgewise_worker_jobs_total{model="${FRAUD_MODEL}",outcome="succeeded"} 1`);
-  for (const line of text.trimEnd().split("\n"))
+  const metrics = (await service.get("/metrics")).text;
+  expect(metrics).toContain(`edgewise_worker_jobs_total{model="${FRAUD_MODEL}",outcome="succeeded"} 1`);
+  for (const line of metrics.trimEnd().split("\n"))
     expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [0-9.e+-]+)$/);
 }

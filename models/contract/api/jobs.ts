@@ -64,6 +64,7 @@ export type JobProgress = z.infer<typeof JobProgress>;
 export const JobResult = z
   .strictObject({
     outcome: z.enum(["succeeded", "refused"]),
+    run: z.string().max(128).meta({ description: "The trainer's record of it" }),
     version: ModelVersion.nullable(),
     published: z.boolean(),
     promoted: z.boolean(),

@@ -9,7 +9,14 @@ import { putFile, registryOf } from "./registry-client.ts";
 
 const JOBS = "/api/v1/training/jobs";
 const VERSION = "a".repeat(64);
-const SUCCEEDED: JobResult = { outcome: "succeeded", version: VERSION, published: true, promoted: false, reasons: [] };
+const SUCCEEDED: JobResult = {
+  outcome: "succeeded",
+  run: "run-1",
+  version: VERSION,
+  published: true,
+  promoted: false,
+  reasons: [],
+};
 let tenants = 0;
 
 /** The jobs of a tenant of its own, as a person and several machines see them. */

@@ -12,6 +12,7 @@ import type { JobLease, JobResult } from "../../../../models/contract/api/jobs.t
 
 const RESULT: JobResult = {
   outcome: "succeeded",
+  run: "run-1",
   version: "a".repeat(64),
   published: true,
   promoted: true,
@@ -53,8 +54,13 @@ class FakeJob implements RunningJob {
   readonly #ended = Promise.withResolvers<JobOutcome>();
   readonly outcome = this.#ended.promise;
   readonly processId = null;
+  readonly #begun = Promise.withResolvers<void>();
+  readonly begun = this.#begun.promise;
   readonly told: string[] = [];
 
+  begin(): void {
+    this.#begun.resolve();
+  }
   end(outcome: JobOutcome): void {
     this.#ended.resolve(outcome);
   }
@@ -81,6 +87,8 @@ interface Setting {
   /** When the job ends by itself, in seconds; never, where it is absent. */
   readonly lasts?: number;
   readonly outcome?: JobOutcome;
+  /** When it has a run, in seconds. */
+  readonly beginsAfter?: number;
   /** When the service is stopped. */
   readonly stopAt?: number;
 }
@@ -130,6 +138,8 @@ async function work(setting: Setting): Promise<{ calls: string[]; jobs: FakeJob[
       start: () => {
         const job = new FakeJob();
         started.push(job);
+        if (setting.beginsAfter !== undefined)
+          timers.push({ at: now + setting.beginsAfter * 1_000, run: () => job.begin() });
         if (setting.lasts !== undefined)
           timers.push({ at: now + setting.lasts * 1_000, run: () => job.end(setting.outcome ?? DONE) });
         return job;
@@ -185,6 +195,11 @@ describe("a training worker", () => {
     ]);
     expect(metrics).toContain('edgewise_worker_jobs_total{model="fraud-orders",outcome="succeeded"} 2');
     expect(metrics).toContain('edgewise_worker_job_seconds_total{model="fraud-orders"} 100');
+  });
+
+  it("tells of a job's run as soon as it has one, and then goes on at its pace", async () => {
+    const { calls } = await work({ jobs: ["a"], beginsAfter: 3, lasts: 50 });
+    expect(calls.slice(1, 5)).toEqual(["3s heartbeat", "23s heartbeat", "43s heartbeat", "50s complete succeeded"]);
   });
 
   it("says why an attempt failed, and whether another may go through", async () => {
