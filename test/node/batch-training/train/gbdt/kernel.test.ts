@@ -95,4 +95,20 @@ describe("bin edges", () => {
     );
     for (const count of counts) expect(Math.abs(count - 500)).toBeLessThan(3);
   });
+
+  it("are fine where values are rare: the outermost bins shrink to one row, whatever lies there can be told apart", () => {
+    const sorted = Float32Array.from({ length: 100_000 }, (_, i) => i);
+    const edges = findEdges(sorted, 255);
+    expect(edges.length).toBeLessThanOrEqual(254);
+    expect([...edges]).toEqual([...new Set(edges)].toSorted((a, b) => a - b));
+    const above = (rank: number): number => edges.filter((edge) => edge >= 100_000 - rank - 1).length;
+    const below = (rank: number): number => edges.filter((edge) => edge <= rank).length;
+    for (const count of [above, below]) {
+      expect(count(1.5)).toBe(1);
+      expect(count(100)).toBeGreaterThan(10);
+    }
+    // Bins of equal count would hold 392 rows; those of the middle are not much larger.
+    const widest = Math.max(...[...edges].slice(1).map((edge, i) => edge - (edges[i] ?? 0)));
+    expect(widest).toBeLessThan(500);
+  });
 });
