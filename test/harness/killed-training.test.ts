@@ -15,31 +15,45 @@ const KILLS = 20;
 /** Kills of one run, one after the other, before it may finish: a run that is taken up again is killed again. */
 const KILLS_PER_RUN = 4;
 const TRIALS = 2;
+/** A stage that takes this long is also killed between two steps. */
+const LONG_STAGE_MS = 300;
 
 const folder = mkdtempSync(join(tmpdir(), "edgewise-killed-training-"));
 const log = join(folder, "log.ndjson");
 const run = (name: string, champion: string | null): SmallTraining => {
   const out = join(folder, name, "out");
   mkdirSync(out, { recursive: true });
-  return { log, home: join(folder, name, "home"), out, champion, seed: 1, trials: champion === null ? 0 : TRIALS };
+  return {
+    log,
+    home: join(folder, name, "home"),
+    out,
+    champion,
+    seed: 1,
+    trials: champion === null ? 0 : TRIALS,
+    dies: null,
+  };
 };
 
 interface Line {
   readonly stage: StageName | "finished";
   readonly status: string;
   readonly at: number;
+  /** Changes of files made so far. */
+  readonly steps: number;
 }
 
-/** So many milliseconds after a stage has begun. */
+/** Before so many steps of a stage; in a stage that computes for long, earlier: so many milliseconds after its beginning. */
 interface Instant {
   readonly stage: StageName;
-  readonly afterMs: number;
+  readonly step: number;
+  readonly afterMs: number | null;
 }
 
-/** Starts the program; with an instant, kills it there. @returns how it ended and what it printed */
+/** Starts the program; with an instant, it is killed there. @returns how it ended and what it printed */
 async function train(options: SmallTraining, instant: Instant | null): Promise<{ end: string; lines: Line[] }> {
   const program = join(import.meta.dirname, "train-small-shop.ts");
-  const child = spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+  const told = JSON.stringify({ ...options, dies: instant });
+  const child = spawn(process.execPath, [program, told], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise<string>((resolve) => {
     child.on("exit", (code, signal) => resolve(signal ?? `code ${code}`));
   });
@@ -48,9 +62,9 @@ async function train(options: SmallTraining, instant: Instant | null): Promise<{
   for await (const text of createInterface({ input: child.stdout })) {
     const line = JSON.parse(text) as Line;
     lines.push(line);
-    // A stage that is shorter than on the undisturbed run: the kill comes in the one after it, which is as good.
-    if (instant === null || timer !== null || line.stage !== instant.stage || line.status !== "begins") continue;
-    timer = setTimeout(() => child.kill("SIGKILL"), instant.afterMs);
+    if (instant === null || instant.afterMs === null || timer !== null) continue;
+    if (line.stage === instant.stage && line.status === "begins")
+      timer = setTimeout(() => child.kill("SIGKILL"), instant.afterMs);
   }
   const end = await ended;
   if (timer !== null) clearTimeout(timer);
@@ -69,19 +83,27 @@ const recordsOf = ({ home }: SmallTraining) =>
     .filter((name) => name.endsWith(".json"))
     .map((name) => RunRecord.parse(JSON.parse(readFileSync(join(home, "runs", name), "utf8"))));
 
+/** What a stage of the undisturbed run took. */
+interface Extent {
+  readonly steps: number;
+  readonly ms: number;
+}
+
 /**
- * Twenty instants: every stage once, the rest anywhere, each at a random fraction of the time that its stage took undisturbed. Those of one
- * run are in order, so that each takes up what the one before left.
+ * Twenty instants: every stage once, the rest anywhere, each before a random step of its stage; every second one of a stage that computes
+ * for long, in the midst of that. Those of one run are in order, so that each takes up what the one before left.
  */
-function instants(random: SeededRandom, durations: ReadonlyMap<StageName, number>): Instant[][] {
+function instants(random: SeededRandom, extents: ReadonlyMap<StageName, Extent>): Instant[][] {
   const stages = [
     ...STAGES,
     ...Array.from({ length: KILLS - STAGES.length }, () => STAGES[random.below(STAGES.length)] ?? "train"),
   ];
   const runs: Instant[][] = Array.from({ length: KILLS / KILLS_PER_RUN }, () => []);
   for (const [index, stage] of stages.entries()) {
-    const afterMs = Math.floor(random.next() * Math.max(5, durations.get(stage) ?? 0));
-    runs[index % runs.length]?.push({ stage, afterMs });
+    const { steps, ms } = extents.get(stage) ?? { steps: 0, ms: 0 };
+    const step = random.below(steps);
+    const afterMs = ms >= LONG_STAGE_MS && random.below(2) === 0 ? Math.floor((random.next() * ms) / 2) : null;
+    runs[index % runs.length]?.push({ stage, step, afterMs });
   }
   return runs.map((list) => list.toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage)));
 }
@@ -102,11 +124,15 @@ beforeAll(async () => {
   calm = run("calm", champion);
   const { end: calmEnd, lines } = await train(calm, null);
   expect(calmEnd).toBe("code 0");
-  const durations = new Map<StageName, number>();
-  for (const [index, { stage, status, at }] of lines.entries())
-    if (status === "begins" && stage !== "finished") durations.set(stage, (lines[index + 1]?.at ?? at) - at);
-  expect([...durations.keys()]).toEqual([...STAGES]);
-  for (const [index, list] of instants(new SeededRandom(KILL_SEED), durations).entries()) {
+  const extents = new Map<StageName, Extent>();
+  const begun = lines.filter(({ stage, status }) => status === "begins" || stage === "finished");
+  for (const [index, { stage, at, steps }] of begun.entries()) {
+    const next = begun[index + 1];
+    if (stage !== "finished" && next) extents.set(stage, { steps: next.steps - steps, ms: next.at - at });
+  }
+  expect([...extents.keys()]).toEqual([...STAGES]);
+  for (const { steps } of extents.values()) expect(steps).toBeGreaterThan(0);
+  for (const [index, list] of instants(new SeededRandom(KILL_SEED), extents).entries()) {
     const options = run(`killed-${index}`, champion);
     const kills: { instant: Instant; end: string; resumed: number }[] = [];
     for (const instant of list) {

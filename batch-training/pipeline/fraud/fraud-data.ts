@@ -119,9 +119,22 @@ export async function buildRows(data: FraudData, maturityMs: number, context: St
   }
   const quality = checkService(FRAUD_FEATURES.definition, columns);
   if (quality.findings.length > 0) throw new StageRefusal([qualityText(quality)]);
-  const rows = { featureNames, columns, labels, asOf, subjects, immature, events };
+  const rows = { featureNames, columns, labels, asOf, subjects: numbered(subjects), immature, events };
   refuseLeaks(rows);
   return rows;
+}
+
+/**
+ * Who is the same person and nothing else: numbers by first appearance. Stored rows hold no pseudonyms, and rows of two systems that keep
+ * the same history under different pseudonym keys are the same rows.
+ */
+function numbered(subjects: readonly string[]): string[] {
+  const numbers = new Map<string, string>();
+  return subjects.map((subject) => {
+    const known = numbers.get(subject) ?? String(numbers.size);
+    numbers.set(subject, known);
+    return known;
+  });
 }
 
 function refuseLeaks(rows: TrainingRows): void {
