@@ -9,6 +9,8 @@ import { judgeQuality, type QualityMetrics } from "../../evaluate/gates/quality.
 import { judgeSlices, type Slice, type SliceResult } from "../../evaluate/gates/slices.ts";
 import type { Metric } from "../../../models/contract/manifest.ts";
 import { quantile } from "../../../models/stats/bootstrap.ts";
+import type { GbdtParametersInput } from "../../train/gbdt/parameters.ts";
+import { fitGbdt } from "../../train/gbdt/train-gbdt.ts";
 import { type GbdtModel, scoreRows } from "../../train/gbdt/tree.ts";
 import { fitLogisticRegression, predictLogisticRegression } from "../../train/logistic-regression.ts";
 import type { CardTable, ModelInput, StageContext, Verdict } from "../model-definition.ts";
@@ -26,17 +28,39 @@ export const FRAUD_GATE_POLICY: GatePolicy = { ...DEFAULT_GATE_POLICY, tolerance
 const BASELINE_L2 = 1;
 const STRONG_BASELINE = "logistic regression";
 
+/** A random forest as its field takes it: full trees, as many features a node as the root of all (Breiman 2001). */
+const FOREST: GbdtParametersInput = {
+  ensemble: "forest",
+  objective: "squared",
+  learningRate: 1,
+  l2: 0,
+  trees: 100,
+  leaves: 1024,
+  minRowsPerLeaf: 1,
+  minHessianPerLeaf: 0,
+  rowFraction: 0.632,
+  nodeFeatureFraction: 0.16,
+};
+
 type Input = ModelInput<FraudRows, FraudSplit, GbdtModel>;
 
-export function evaluateFraudTrees({ rows, split, model }: Input, { seed }: StageContext): Verdict {
+export async function evaluateFraudTrees({ rows, split, model }: Input, context: StageContext): Promise<Verdict> {
+  const { seed } = context;
   const { train, validation, test } = slicesOf(rows, split);
   const scores = scoreRows(model, test.columns, test.labels.length);
   const logistic = fitLogisticRegression(setOf({ train, validation }), { l2: BASELINE_L2 });
   const strong = predictLogisticRegression(logistic, test.columns, test.labels.length);
   const single = bestSingleFeature(train, test);
+  const forest = await fitGbdt(
+    setOf({ train, validation }),
+    FOREST,
+    seed,
+    context.signal ? { signal: context.signal } : {},
+  );
+  const woods = scoreRows(forest.model, test.columns, test.labels.length);
   const units = unitsOf(test.subjects);
   const judged = { labels: test.labels, challenger: scores, units, seed };
-  const baselines = { [STRONG_BASELINE]: strong, [`${single.name} alone`]: single.scores };
+  const baselines = { [STRONG_BASELINE]: strong, "random forest": woods, [`${single.name} alone`]: single.scores };
   const { gates, metrics } = judgeQuality({ ...judged, baselines }, FRAUD_GATE_POLICY);
   if (metrics === null) return { gates, metrics: [], notes: [], tables: [] };
   const slices = judgeSlices(

@@ -65,7 +65,7 @@ export function fraudModel(sources: FraudSources): FraudDefinition {
     trial: tryFraudParameters,
     train: trainFraudTrees,
     calibrate: calibrateFraudTrees,
-    evaluate: async (input, context) => evaluateFraudTrees(input, context),
+    evaluate: evaluateFraudTrees,
     fairness: async (input, context) => compareFraudGroups(input, context),
     compare: async (input, context) => {
       const { test } = slicesOf(input.rows, input.split);
