@@ -21,6 +21,8 @@ const MAX_ATTEMPTS = 10;
 const MAX_JOBS = 100;
 const LEASE_SECONDS = 30;
 const POLL_MS = 1_000;
+/** Half a day: far beyond the largest history that fits on one machine. */
+const MAX_JOB_MS = 43_200_000;
 const GRACE_MS = 8_000;
 
 /** Training went through and found nothing that may be published, or did not go through; the message says why. */
@@ -83,6 +85,7 @@ function serviceOf({
     graceMs: GRACE_MS,
     maxStoredBytes: Number.POSITIVE_INFINITY,
     minFreeBytes: 0,
+    maxJobMs: MAX_JOB_MS,
     schedule: [],
     http: null,
     writeLog: (line) => onLog(line, (JSON.parse(line) as { level: string }).level),

@@ -11,13 +11,13 @@ export function lockHome(home: string): () => void {
   const file = join(home, LOCK);
   for (let attempt = 1; ; attempt++) {
     try {
-      writeFileSync(file, String(process.pid), { flag: "wx" });
+      writeFileSync(file, `${process.pid} ${bootId()}`, { flag: "wx" });
       return () => rmSync(file, { force: true });
     } catch (error) {
       if (!(error instanceof Error) || !("code" in error) || error.code !== "EEXIST") throw error;
     }
     const holder = holderOf(file);
-    if (holder !== process.pid && isAlive(holder)) {
+    if (holder > 0 && holder !== process.pid && isAlive(holder)) {
       throw new Error(
         `${home} is in use by process ${holder}. Stop it first, or give this one another --home and --name.`,
       );
@@ -28,11 +28,22 @@ export function lockHome(home: string): () => void {
   }
 }
 
+/** 0: nobody. */
 function holderOf(file: string): number {
   try {
-    const id = Number(readFileSync(file, "utf8"));
-    return Number.isInteger(id) && id > 0 ? id : 0;
+    const [id, boot] = readFileSync(file, "utf8").split(" ");
+    // A process of before the machine was started again is gone, whoever has its number now.
+    return boot === bootId() && /^\d+$/.test(id ?? "") ? Number(id) : 0;
   } catch {
     return 0;
+  }
+}
+
+/** Changes with every start of the machine; the same for ever where the system does not tell. */
+function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "-";
   }
 }

@@ -31,6 +31,7 @@ export interface ServiceOptions extends Pick<
   readonly graceMs: number;
   readonly maxStoredBytes: number;
   readonly minFreeBytes: number;
+  readonly maxJobMs: number;
   readonly schedule: readonly ScheduleEntry[];
   /** Where health and metrics answer; null: nowhere. */
   readonly http: { readonly host: string; readonly port: number } | null;
@@ -90,7 +91,7 @@ function workerOf(
   options: ServiceOptions,
   parts: { leases: ReturnType<typeof leaseClient>; log: Log; metrics: WorkerMetrics },
 ): TrainingWorker {
-  const { home, leaseSeconds, pollMs, once, maxStoredBytes, minFreeBytes } = options;
+  const { home, leaseSeconds, pollMs, once, maxStoredBytes, minFreeBytes, maxJobMs } = options;
   const { leases, log, metrics } = parts;
   const stages = new StageStore(nodeFiles, join(home, "stages"), (text) => log.warning(text));
   return new TrainingWorker(
@@ -116,7 +117,7 @@ function workerOf(
       sleep,
       random: Math.random,
     },
-    { leaseSeconds, pollMs, once },
+    { leaseSeconds, pollMs, once, maxJobMs },
   );
 }
 

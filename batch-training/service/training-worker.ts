@@ -42,6 +42,8 @@ export interface TrainingWorkerOptions {
   readonly pollMs: number;
   /** Ends when nothing waits any more. */
   readonly once: boolean;
+  /** A job that takes longer hangs: it is ended, and not tried again. */
+  readonly maxJobMs: number;
 }
 
 /** Calls that fail are repeated after a second, then twice as long each time, up to a minute. */
@@ -150,6 +152,7 @@ export class TrainingWorker {
     void job.begun.then(() => begun.abort());
     let isFirst = true;
     const leaseMs = this.#options.leaseSeconds * 1_000;
+    const tooLate = clock() + this.#options.maxJobMs;
     let until = clock() + leaseMs;
     let isCancelled = false;
     for (;;) {
@@ -159,6 +162,12 @@ export class TrainingWorker {
       this.#beatAt = clock();
       if (ended.signal.aborted) return await this.#report(lease, await outcome);
       if (this.#stopping.signal.aborted) return await this.#handBack(lease, job, outcome);
+      if (clock() >= tooLate) {
+        job.kill();
+        await outcome;
+        const reason = `it took longer than ${(this.#options.maxJobMs / 3_600_000).toFixed(1)} hours, which --max-job-hours allows`;
+        return await this.#report(lease, { kind: "failed", reason, retryable: false });
+      }
       const sentAt = clock();
       try {
         const progress = job.progress();

@@ -21,6 +21,7 @@ export interface ServiceArguments {
   readonly name: string;
   readonly signingKey: string;
   readonly more?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class RunningService {
@@ -29,11 +30,11 @@ export class RunningService {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #child: ChildProcess;
 
-  constructor({ url, token, home, name, signingKey, more = [] }: ServiceArguments) {
+  constructor({ url, token, home, name, signingKey, more = [], ...rest }: ServiceArguments) {
     const words = ["--home", home, "--name", name, "--lease-seconds", "2", "--poll-seconds", "1", "--port", "0"];
     const environment = { EDGEWISE_URL: url, EDGEWISE_TOKEN: token, EDGEWISE_SIGNING_KEY: signingKey };
     this.#child = spawn(process.execPath, [PROGRAM, "worker", "--min-free-gb", "0", ...words, ...more], {
-      env: { ...process.env, ...environment },
+      env: { ...process.env, ...environment, ...rest.environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const { stdout, stderr } = this.#child;

@@ -10,6 +10,7 @@ import { generateSigningKey, openSigner } from "../../batch-training/publish/sig
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { cancelJob, createJob, getJob, type TrainingJob } from "../../models/contract/api/jobs.ts";
 import { getManifest, getModel } from "../../models/contract/api/models.ts";
+import { S3Server } from "../support/s3/s3-server.ts";
 import { CuttableProxy } from "./cuttable-proxy.ts";
 import { RunningService, until } from "./running-service.ts";
 import { RunningSystem } from "./running-system.ts";
@@ -50,10 +51,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(name: string, more: { url?: string; words?: readonly string[] } = {}): RunningService {
+function start(
+  name: string,
+  more: { url?: string; words?: readonly string[]; environment?: Record<string, string> } = {},
+): RunningService {
   const url = more.url ?? system.edge.url;
   const home = join(folder, name);
-  const service = new RunningService({ url, token: system.token, home, name, signingKey, more: more.words ?? [] });
+  const { words = [], environment = {} } = more;
+  const service = new RunningService({ url, token: system.token, home, name, signingKey, more: words, environment });
   services.push(service);
   return service;
 }
@@ -190,6 +195,52 @@ describe("the training service", () => {
     ]);
     const taken = [one, other].flatMap(({ log }) => log.filter(({ message }) => message === "job taken"));
     expect(taken).toHaveLength(1);
+  });
+
+  it("puts a version straight into the bucket, manifest last, and has it registered", async () => {
+    const credentials = { accessKeyId: "AKIDHARNESS", secretAccessKey: "secret-of-the-harness" };
+    const s3 = new S3Server("models", credentials);
+    // Locally R2 has no S3 endpoint: what arrives here is put into the Worker's bucket.
+    const bucket = await system.edge.miniflare.getR2Bucket("MODELS");
+    s3.onCreated = async (key, bytes) => void (await bucket.put(key, Buffer.from(bytes)));
+    const environment = {
+      EDGEWISE_S3_ENDPOINT: await s3.start(),
+      EDGEWISE_S3_BUCKET: "models",
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    };
+    try {
+      const known = await versions();
+      const jobId = await ask({ seed: 5, promote: true });
+      const service = start("second", { words: ["--once", "--to", "s3"], environment });
+      expect(await service.ended).toEqual({ code: 0, signal: null });
+      const { result } = await show(jobId);
+      expect(result).toMatchObject({ outcome: "succeeded", published: true, promoted: true });
+      expect((await versions()).filter((version) => !known.includes(version))).toEqual([result?.version]);
+      const puts = s3.received
+        .filter(({ method }) => method === "PUT")
+        .map(({ key }) => key.split("/").slice(4).join("/"));
+      expect(puts.toSorted()).toEqual([`manifest.json`, `model-card.md`, `model.onnx`]);
+      expect(puts.at(-1)).toBe("manifest.json");
+      const { body } = await system.client.call(getModel, { params: { name: FRAUD_MODEL } });
+      expect(body.routing?.serving).toBe(result?.version);
+    } finally {
+      await s3.stop();
+    }
+  });
+
+  it("is asked, listed and cancelled from the command line", async () => {
+    const created = await edgewise("jobs", "create", "--seed", "6", "--key", "by-hand");
+    const [jobId = ""] = created.output.split(" ");
+    expect(created).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^job-[0-9a-f-]{36}  fraud-orders  queued/) as string,
+    });
+    expect((await edgewise("jobs", "create", "--seed", "6", "--key", "by-hand")).output).toContain(jobId);
+    expect((await edgewise("jobs", "list", "--state", "queued")).output).toContain(jobId);
+    expect((await edgewise("jobs", "cancel", jobId)).output).toContain("cancelled");
+    expect((await edgewise("jobs", "list", "--state", "queued")).output).toBe("No training jobs.");
+    expect(await edgewise("jobs", "create", "--seed", "minus")).toMatchObject({ code: 2 });
   });
 
   it("says what is wrong with a job that cannot go through, and does not try again", async () => {

@@ -32,6 +32,8 @@ export class S3Server {
   /** Whether HEAD tells the stored checksum; some servers only keep it. */
   tellsChecksum = true;
   now: () => number = Date.now;
+  /** Told of every object that was created, before the answer. */
+  onCreated: (key: string, bytes: Uint8Array) => Promise<void> = async () => {};
   readonly #credentials: S3Credentials;
   readonly #bucket: string;
   readonly #server: Server;
@@ -71,6 +73,7 @@ export class S3Server {
       return;
     }
     const answer = typeof fault === "number" ? error(fault, "InternalError") : this.#answer(request, key, body);
+    if (method === "PUT" && answer.status === 200) await this.onCreated(key, body);
     log(fault === "lost" ? "lost" : answer.status);
     if (fault === "lost") request.socket.destroy();
     else response.writeHead(answer.status, answer.headers).end(method === "HEAD" ? undefined : answer.body);

@@ -172,7 +172,7 @@ async function work(setting: Setting): Promise<{ calls: string[]; jobs: FakeJob[
       ),
       metrics,
     },
-    { leaseSeconds: 60, pollMs: 10_000, once: setting.stopAt === undefined },
+    { leaseSeconds: 60, pollMs: 10_000, once: setting.stopAt === undefined, maxJobMs: 3_600_000 },
   );
   if (setting.stopAt !== undefined) timers.push({ at: setting.stopAt * 1_000, run: () => worker.stop() });
   await worker.run();
@@ -220,6 +220,12 @@ describe("a training worker", () => {
     const { calls, logs } = await work({ jobs: ["a"], lasts: 1, room, stopAt: 60 });
     expect(calls[0]).toBe("20s take");
     expect(logs.join("\n")).toContain("the disk is full");
+  });
+
+  it("ends a job that hangs, and does not have it tried again", async () => {
+    const { calls, jobs } = await work({ jobs: ["a"] });
+    expect(calls.at(-2)).toBe("3600s fail it took longer than 1.0 hours, which --max-job-hours allows false");
+    expect(jobs[0]?.told[0]).toBe("kill");
   });
 
   it("stops a job that was cancelled and reports its end", async () => {
