@@ -78,6 +78,17 @@ export interface Kernels {
     scores: number,
     indices: number,
   ): number;
+  dotAll(items: number, count: number, vectors: number, query: number, out: number): void;
+  topKBytes(
+    items: number,
+    count: number,
+    blocks: number,
+    query: number,
+    scales: number,
+    limit: number,
+    scores: number,
+    indices: number,
+  ): number;
 }
 
 export function loadKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {

@@ -12,7 +12,9 @@ import {
   type RecommendRequest,
   SOURCES,
 } from "./recommend-request.ts";
+import type { DotAll } from "./place-served.ts";
 import { Retrieval } from "./retrieval.ts";
+import type { ServedPart } from "./served-recommender.ts";
 import { type IndexedHistory, indexHistory } from "./visitor-history.ts";
 
 /** An item of a list as it was stored. */
@@ -58,11 +60,17 @@ export class Recommender {
   readonly #vectors: Float32Array;
   readonly #similar: NeighbourLists | null;
 
-  constructor(bundle: RecommenderBundle, catalogue: Catalogue, ranker: Ranker | null) {
+  /** @param dots of the bundle's retrieval, where it lies in the kernels' memory */
+  constructor(
+    bundle: RecommenderBundle,
+    catalogue: Catalogue,
+    ranker: Ranker | null,
+    dots: ReadonlyMap<ServedPart, DotAll> = new Map(),
+  ) {
     this.#bundle = bundle;
     this.#catalogue = catalogue;
     this.#ranker = ranker;
-    this.#retrieval = new Retrieval(bundle.retrieval);
+    this.#retrieval = new Retrieval(bundle.retrieval, dots);
     this.#candidates = new CandidateSet(bundle.policy.candidates + EXTRA_CANDIDATES);
     this.#vectors = new Float32Array(this.#candidates.capacity * RANKING_WIDTH);
     this.#similar = bundle.similar ?? ownNeighbours(bundle);

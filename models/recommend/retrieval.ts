@@ -1,6 +1,9 @@
 import { rescale } from "./blend-scale.ts";
 import type { CandidateSet } from "./candidates.ts";
+import { solveFoldIn } from "./fold-in.ts";
 import type { History } from "./history.ts";
+import type { DotAll } from "./place-served.ts";
+import { profileOf } from "./profile.ts";
 import { openScorer, type Scorer } from "./scorer.ts";
 import type { ServedPart, ServedRecommender } from "./served-recommender.ts";
 import type { IndexedHistory } from "./visitor-history.ts";
@@ -24,7 +27,8 @@ export class Retrieval {
   readonly #parts: Part[];
   readonly #rescale: ((scores: Float32Array) => void) | null;
 
-  constructor(served: ServedRecommender) {
+  /** @param dots scores embeddings in the kernels' memory; see `place-served.ts` */
+  constructor(served: ServedRecommender, dots: ReadonlyMap<ServedPart, DotAll> = new Map()) {
     const parts = served.kind === "blend" ? served.parts : [{ weight: 1, part: served }];
     const scale = served.kind === "blend" ? served.scale : null;
     this.#rescale = scale === null ? null : (scores) => rescale(scores, scale);
@@ -32,7 +36,7 @@ export class Retrieval {
     this.#parts = parts.map(({ weight, part }) => ({
       kind: part.kind,
       weight,
-      scorer: openScorer(part),
+      scorer: scorerOf(part, dots),
       own: new Float32Array(served.items),
       used: false,
     }));
@@ -79,6 +83,18 @@ export class Retrieval {
     order.sort((a, b) => totalOf(b) - totalOf(a) || (candidates.items[a] ?? 0) - (candidates.items[b] ?? 0));
     for (const [rank, row] of order.entries()) candidates.setScore(row, "rank", Math.log1p(rank));
   }
+}
+
+function scorerOf(part: ServedPart, dots: ReadonlyMap<ServedPart, DotAll>): Scorer {
+  const dot = dots.get(part);
+  if (part.kind !== "embeddings" || !dot) return openScorer(part);
+  return {
+    score: (history, at, out) => {
+      const profile = profileOf(history.items, history.times, at, part.profile);
+      if (profile.items.length === 0) out.fill(0);
+      else out.set(dot(solveFoldIn(part, profile)));
+    },
+  };
 }
 
 function historyFor(kind: ServedPart["kind"], history: IndexedHistory): History {

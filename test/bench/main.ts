@@ -18,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   engine: async () => (await import("./engine.ts")).benchEngine,
   features: async () => (await import("./features.ts")).benchFeatures,
   http: async () => (await import("./http.ts")).benchHttp,
+  recommend: async () => (await import("./recommend.ts")).benchRecommend,
   recommenders: async () => (await import("./recommenders.ts")).benchRecommenders,
   training: async () => (await import("./training.ts")).benchTraining,
   quality: async () => (await import("./quality.ts")).benchQuality,

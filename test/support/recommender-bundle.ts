@@ -10,7 +10,8 @@ export interface BundleOptions {
   readonly dimensions?: number;
   readonly neighbours?: number;
   readonly policy?: Partial<RecommendPolicy>;
-  readonly retrieval?: "neighbours" | "blend";
+  /** `embeddings`: those alone, with the neighbours as lists of their own. */
+  readonly retrieval?: "neighbours" | "embeddings" | "blend";
 }
 
 /** Epoch seconds of the newest product. */
@@ -42,7 +43,7 @@ export function generatedBundle(options: BundleOptions): RecommenderBundle {
     asOf: BUNDLE_TIME * 1_000,
     table: itemTable(rows),
     retrieval: retrievalOf(options, lists, random),
-    similar: null,
+    similar: options.retrieval === "embeddings" ? lists : null,
     together: randomLists(random, items, Math.min(3, neighbours)),
     popular: order.slice(0, 200),
     trending: order.slice(0, 100).toReversed(),
@@ -75,6 +76,7 @@ function retrievalOf(options: BundleOptions, lists: NeighbourLists, random: Seed
     ridge: { level: 0.1, offset: 1, power: 0.5 },
     profile,
   };
+  if (retrieval === "embeddings") return embeddings;
   return {
     kind: "blend",
     items,

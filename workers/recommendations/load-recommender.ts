@@ -12,6 +12,7 @@ import {
 } from "../../models/recommend/bundle.ts";
 import { bundleObjection } from "../../models/recommend/golden.ts";
 import type { PackedLookup } from "../../models/recommend/packed-strings.ts";
+import { type PlacedRecommender, placeServed } from "../../models/recommend/place-served.ts";
 import { RANKING_SERVICE, RANKING_WIDTH } from "../../models/recommend/ranking-features.ts";
 import type { Ranker } from "../../models/recommend/recommender.ts";
 import { err, ok, type Result } from "../../models/result.ts";
@@ -21,6 +22,7 @@ export interface LoadedRecommender {
   readonly name: string;
   readonly version: string;
   readonly bundle: RecommenderBundle;
+  readonly dots: PlacedRecommender["dots"];
   readonly ids: PackedLookup;
   readonly ranker: Ranker | null;
   /** Resident bytes, the working arrays of its use included. */
@@ -29,6 +31,8 @@ export interface LoadedRecommender {
 
 /** Working arrays and catalogue columns by item: a few floats each, see `Recommender` and `Catalogue`. */
 const WORKING_BYTES_PER_ITEM = 48;
+
+const NO_RETRIEVAL = { kind: "scores", items: 0, scores: new Float32Array(0) } as const;
 
 /**
  * Opens and proves a version from its verified files: every index checked, of one catalogue, golden histories and the ranker's golden rows reproduced,
@@ -58,14 +62,17 @@ export async function openRecommender(
       const wrong = await proveSession(session, golden);
       if (wrong !== null) return err(`${BUNDLE_FILES.ranker}: ${wrong}`);
     }
+    // From here on the files' own bytes are not needed: the retrieval lies in the kernels' memory.
+    const placed = placeServed(bundle.retrieval, kernels);
     const working = bundle.table.items * WORKING_BYTES_PER_ITEM + ids.bytes + (session?.bytes ?? 0);
     return ok({
       name: manifest.name,
       version: manifest.version,
-      bundle,
+      bundle: { ...bundle, retrieval: placed.served, ranker: null },
+      dots: placed.dots,
       ids,
       ranker: session === null ? null : (vectors, rows) => session.run(vectors, rows),
-      bytes: bundleBytes(bundle) + working,
+      bytes: bundleBytes({ ...bundle, retrieval: NO_RETRIEVAL, ranker: null }) + placed.bytes + working,
     });
   } catch (error) {
     if (error instanceof ServedFileError) return err(error.message);

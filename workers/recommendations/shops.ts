@@ -21,6 +21,8 @@ const REFRESH_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_MS = 1_000;
 /** Pages of one refresh: a whole catalogue of 50,000 products. */
 const MAX_PAGES = 10;
+/** Changed products kept at most, some tens of megabytes: beyond it a newer model is long due. */
+const MAX_LIVE_PRODUCTS = 100_000;
 /** What was ingested a little before the training read its products is asked for again. */
 const AS_OF_MARGIN_MS = 3_600_000;
 /** Tenants whose products an isolate keeps. */
@@ -72,7 +74,11 @@ class Shop {
     const catalogue = new Catalogue(bundle.table, loaded?.ids ?? new PackedLookup(EMPTY_ITEMS.ids));
     catalogue.apply([...this.#live.values()]);
     catalogue.rank(this.#rankings);
-    this.#open = { version, catalogue, recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null) };
+    this.#open = {
+      version,
+      catalogue,
+      recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null, loaded?.dots),
+    };
     return this.#open;
   }
 
@@ -110,7 +116,7 @@ class Shop {
   }
 
   async #pullChanges(): Promise<void> {
-    for (let page = 0; page < MAX_PAGES; page++) {
+    for (let page = 0; page < MAX_PAGES && this.#live.size < MAX_LIVE_PRODUCTS; page++) {
       const changes = await this.#source.changes(this.#tenant, this.#cursor);
       for (const product of changes.products) this.#live.set(product.id, product);
       this.#open?.catalogue.apply(changes.products);

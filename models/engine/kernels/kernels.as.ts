@@ -845,3 +845,73 @@ export function topK(
   }
   return size;
 }
+
+/** Dot products of `count` rows of `vectors` times four floats with the query, one after another. */
+export function dotAll(items: usize, count: u32, vectors: u32, query: usize, out: usize): void {
+  const bytes = <usize>vectors << 4;
+  let item = items;
+  let index: u32 = 0;
+  for (; index + 4 <= count; index += 4, item += bytes << 2) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    const i1 = item + bytes;
+    const i2 = i1 + bytes;
+    const i3 = i2 + bytes;
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const q = v128.load(query + at);
+      s0 = fma(v128.load(item + at), q, s0);
+      s1 = fma(v128.load(i1 + at), q, s1);
+      s2 = fma(v128.load(i2 + at), q, s2);
+      s3 = fma(v128.load(i3 + at), q, s3);
+    }
+    const target = out + (<usize>index << 2);
+    store<f32>(target, laneSum(s0));
+    store<f32>(target, laneSum(s1), 4);
+    store<f32>(target, laneSum(s2), 8);
+    store<f32>(target, laneSum(s3), 12);
+  }
+  for (; index < count; index++, item += bytes) {
+    let sum = f32x4.splat(0);
+    for (let at: usize = 0; at < bytes; at += 16) sum = fma(v128.load(item + at), v128.load(query + at), sum);
+    store<f32>(out + (<usize>index << 2), laneSum(sum));
+  }
+}
+
+/**
+ * As `topK` over items of 8-bit integers: rows of `blocks` times sixteen, each with a scale; the query has 16-bit integers. The integer sum is exact; it
+ * must stay below 2^31, which the caller's range of the query sees to.
+ */
+export function topKBytes(
+  items: usize,
+  count: u32,
+  blocks: u32,
+  query: usize,
+  scales: usize,
+  limit: u32,
+  scores: usize,
+  indices: usize,
+): u32 {
+  const bytes = <usize>blocks << 4;
+  let size: u32 = 0;
+  let least: f32 = -Infinity;
+  let item = items;
+  for (let index: u32 = 0; index < count; index++, item += bytes) {
+    let sum = i32x4.splat(0);
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const v = v128.load(item + at);
+      const q = query + (at << 1);
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(v), v128.load(q)));
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(v), v128.load(q, 16)));
+    }
+    const total =
+      i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
+    const score = <f32>total * load<f32>(scales + (<usize>index << 2));
+    if (size < limit ? score == score : score > least) {
+      size = heapPush(scores, indices, size, limit, score, index);
+      if (size == limit) least = load<f32>(scores);
+    }
+  }
+  return size;
+}

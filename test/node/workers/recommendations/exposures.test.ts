@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { MetricRegistry } from "../../../../models/stats/metric-registry.ts";
+import { type Exposure, Exposures } from "../../../../workers/recommendations/exposures.ts";
+import { ATTRIBUTION_MS, RecommendationIds } from "../../../../workers/recommendations/recommendation-ids.ts";
+
+const exposure = (tenant: string, recommendationId: string): Exposure =>
+  ({ record: { tenant, recommendationId }, event: { id: recommendationId } }) as unknown as Exposure;
+
+function outlet(options: { readonly broken?: boolean } = {}) {
+  const logged: [string, string[]][] = [];
+  const told: string[] = [];
+  const metrics = new MetricRegistry();
+  const kept: Promise<unknown>[] = [];
+  const timers: (() => void)[] = [];
+  let now = 0;
+  const exposures = new Exposures({
+    append: async (tenant, records) => {
+      if (options.broken === true) throw new Error("R2 is down");
+      logged.push([tenant, records.map((record) => record.recommendationId)]);
+    },
+    send: async (events) => {
+      told.push(...events.map((event) => event.id));
+    },
+    now: () => now,
+    after: () => new Promise((resolve) => timers.push(() => resolve())),
+    metrics,
+  });
+  const add = (...batch: Exposure[]): void => exposures.add(batch, (promise) => kept.push(promise));
+  const pass = async (): Promise<void> => {
+    for (const timer of timers.splice(0)) timer();
+    await Promise.all(kept.splice(0));
+  };
+  const dropped = (): number => metrics.drain().find((point) => point.name === "exposures_dropped_total")?.value ?? 0;
+  const later = (milliseconds: number): void => void (now += milliseconds);
+  return { add, pass, logged, told, dropped, later, waiting: () => timers.length };
+}
+
+describe("lists on their way out", () => {
+  it("leave together, one log object for each tenant", async () => {
+    const { add, pass, logged, told, waiting } = outlet();
+    add(exposure("a", "1"));
+    add(exposure("b", "2"), exposure("a", "3"));
+    expect([waiting(), logged]).toEqual([1, []]);
+    await pass();
+    expect(logged).toEqual([
+      ["a", ["1", "3"]],
+      ["b", ["2"]],
+    ]);
+    expect(told).toEqual(["1", "2", "3"]);
+    add(exposure("a", "4"));
+    await pass();
+    expect(told.at(-1)).toBe("4");
+  });
+
+  it("are counted where they are lost, and the ones after them still leave", async () => {
+    const broken = outlet({ broken: true });
+    broken.add(exposure("a", "1"));
+    await broken.pass();
+    expect([broken.told, broken.dropped()]).toEqual([["1"], 1]);
+    broken.add(exposure("a", "2"));
+    await broken.pass();
+    expect(broken.told).toEqual(["1", "2"]);
+  });
+
+  it("are bounded while nothing leaves, and start again when a flush died with its request", async () => {
+    const { add, pass, told, dropped, later } = outlet();
+    for (let list = 0; list < 2_500; list++) add(exposure("a", String(list)));
+    expect(dropped()).toBe(500);
+    later(60_000);
+    add(exposure("a", "last"));
+    await pass();
+    expect(told).toHaveLength(2_000);
+    expect([told[0], told.at(-1)]).toEqual(["501", "last"]);
+  });
+});
+
+describe("ids of recommendations", () => {
+  const ids = new RecommendationIds("a key of at least thirty-two letters");
+
+  it("tell when a list was answered, and are good for one tenant and a month", () => {
+    const id = ids.make("shop", 1_780_000_000_000, "k3j2h1");
+    expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9-]{1,127}$/);
+    expect(ids.answeredAt("shop", id, 1_780_000_000_500)).toBe(1_780_000_000_000);
+    expect(ids.answeredAt("other", id, 1_780_000_000_500)).toBeNull();
+    expect(ids.answeredAt("shop", id, 1_780_000_000_001 + ATTRIBUTION_MS)).toBeNull();
+    expect(new RecommendationIds("another key").answeredAt("shop", id, 1_780_000_000_500)).toBeNull();
+  });
+
+  it("are refused with any letter changed", () => {
+    const id = ids.make("shop", 1_780_000_000_000, "k3j2h1");
+    for (let at = 0; at < id.length; at++) {
+      const changed = `${id.slice(0, at)}${id[at] === "1" ? "2" : "1"}${id.slice(at + 1)}`;
+      expect(ids.answeredAt("shop", changed, 1_780_000_000_500)).toBeNull();
+    }
+  });
+});

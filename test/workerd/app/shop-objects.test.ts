@@ -1,0 +1,122 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { ProductChange } from "../../../models/recommend/live-product.ts";
+
+const T = 1_780_000_000_000;
+let names = 0;
+
+const product = (id: string, at: number, change: object = {}): ProductChange => ({
+  kind: "product",
+  id,
+  at,
+  active: true,
+  categories: ["c"],
+  brand: null,
+  price: 100,
+  publishedAt: null,
+  ...change,
+});
+
+describe("the live products of a tenant", () => {
+  const catalogue = () => env.PRODUCTS.getByName(`products-${++names}`);
+
+  it("are the newest facts by event time, in whatever order and however often they arrive", async () => {
+    const changes: ProductChange[] = [
+      product("a", T, { categories: ["old"] }),
+      product("a", T + 2, { categories: ["new"], active: false, price: null }),
+      { kind: "price", id: "a", at: T + 1, price: 250 },
+      { kind: "price", id: "a", at: T - 1, price: 999 },
+      { kind: "stock", id: "a", at: T, location: "x", available: 3 },
+      { kind: "stock", id: "a", at: T + 1, location: "x", available: 1 },
+      { kind: "stock", id: "a", at: T, location: "y", available: 5 },
+    ];
+    const [forward, backward] = [catalogue(), catalogue()];
+    for (let again = 0; again < 2; again++) {
+      await forward.apply(changes, []);
+      await backward.apply(changes.toReversed(), []);
+    }
+    const expected = {
+      id: "a",
+      active: false,
+      categories: ["new"],
+      brand: null,
+      price: 250,
+      stock: 6,
+      publishedAt: null,
+    };
+    expect((await forward.changes({ since: 0 })).products).toEqual([expected]);
+    expect((await backward.changes({ since: 0 })).products).toEqual([expected]);
+  });
+
+  it("are read by cursor, each change once, and a price alone makes no product", async () => {
+    const stub = catalogue();
+    await stub.apply([product("a", T), { kind: "price", id: "b", at: T, price: 5 }], []);
+    const first = await stub.changes({ since: 0 });
+    expect(first.products.map(({ id, active }) => [id, active])).toEqual([
+      ["a", true],
+      ["b", null],
+    ]);
+    expect((await stub.changes({ cursor: first.cursor })).products).toEqual([]);
+    await stub.apply([product("a", T), product("c", T)], []);
+    await stub.apply([product("a", T - 1)], []);
+    const ids = (await stub.changes({ cursor: first.cursor })).products.map(({ id }) => id);
+    expect(ids).toContain("c");
+    expect((await stub.changes({ since: Date.now() + 60_000 })).products).toEqual([]);
+  });
+
+  it("are counted once for each fact, the recent ones more", async () => {
+    const stub = catalogue();
+    const fact = (productId: string, identity: string, at: number) => ({ productId, identity, at, weight: 1 });
+    const now = Date.now();
+    const facts = [
+      ...Array.from({ length: 5 }, (_, at) => fact("old", `o-${at}`, now - 20 * 86_400_000)),
+      ...Array.from({ length: 3 }, (_, at) => fact("new", `n-${at}`, now)),
+      fact("gone", "g", now - 40 * 86_400_000),
+    ];
+    await stub.apply([], facts);
+    await stub.apply([], facts);
+    await stub.apply([], [fact("new", "n-0", now)]);
+    expect(await stub.rankings()).toEqual({ popular: ["old", "new"], trending: ["new", "old"] });
+  });
+});
+
+describe("histories of visitors", () => {
+  const histories = () => env.VISITORS.getByName(`visitors-${++names}/0`);
+  const facts = (count: number, from = 0) =>
+    Array.from({ length: count }, (_, at) => {
+      return {
+        productId: `p-${from + at}`,
+        action: "view" as const,
+        at: T + from + at,
+        quantity: 1,
+        identity: `i-${from + at}`,
+      };
+    });
+
+  it("keep each fact once, oldest first, the newest three hundred, and say which were new", async () => {
+    const stub = histories();
+    expect(await stub.apply([{ visitor: "c:a", facts: facts(3) }])).toEqual([["i-0", "i-1", "i-2"]]);
+    expect(
+      await stub.apply([
+        { visitor: "c:b", facts: [] },
+        { visitor: "c:a", facts: facts(4) },
+      ]),
+    ).toEqual([[], ["i-3"]]);
+    await stub.apply([{ visitor: "c:a", facts: facts(400, 10) }]);
+    const [state] = await stub.states(["c:a"]);
+    expect(state?.facts).toHaveLength(300);
+    expect([state?.facts[0]?.productId, state?.facts.at(-1)?.productId]).toEqual(["p-110", "p-409"]);
+    expect(await stub.states(["c:nobody"])).toEqual([{ facts: [], consent: null }]);
+  });
+
+  it("hold nothing of who withdrew consent, whatever arrives late, until it is given again", async () => {
+    const stub = histories();
+    await stub.apply([{ visitor: "c:a", facts: facts(3) }]);
+    await stub.apply([{ visitor: "c:a", facts: facts(2, 5), consent: { granted: false, at: T + 10 } }]);
+    expect(await stub.states(["c:a"])).toEqual([{ facts: [], consent: false }]);
+    await stub.apply([{ visitor: "c:a", facts: facts(1), consent: { granted: true, at: T + 5 } }]);
+    expect(await stub.states(["c:a"])).toEqual([{ facts: [], consent: false }]);
+    await stub.apply([{ visitor: "c:a", facts: facts(1), consent: { granted: true, at: T + 20 } }]);
+    expect(await stub.states(["c:a"])).toMatchObject([{ facts: [{ productId: "p-0" }], consent: true }]);
+  });
+});
