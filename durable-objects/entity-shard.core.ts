@@ -15,7 +15,7 @@ import {
   type TransferPage,
 } from "./entity-transfer.ts";
 import { type ClaimOutcome, type EventClaim, EventIdentities, IDENTITY_TTL_MS, isRefused } from "./event-identities.ts";
-import { LOADS_SQL, StagedLoads } from "./staged-loads.ts";
+import { LOADS_SQL, type StagedLoad, StagedLoads } from "./staged-loads.ts";
 import type { ShardEntity } from "./shard-entity-cache.ts";
 import { applyMigrations, type ObjectMigration } from "./migrations.ts";
 import { readNote, writeNote } from "./notes.ts";
@@ -87,6 +87,8 @@ export interface EntityStates {
   readonly ingestedAt: number[];
   /** Null: the version is the known one, or there is no state (version 0). */
   readonly states: (Uint8Array | null)[];
+  /** Loads with staged facts of these entities, which were not committed when their coordinators were asked. Absent: none. */
+  readonly undecided?: readonly StagedLoad[];
 }
 
 export type AttemptAnswer = EntityStates & AppliedFacts;

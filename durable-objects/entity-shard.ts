@@ -7,7 +7,7 @@ import { type AppliedFacts, type AttemptAnswer, type EntityStates, EntityShardCo
 import type { ClaimOutcome, EventClaim } from "./event-identities.ts";
 import type { DropPage, TransferCursor, TransferPage } from "./entity-transfer.ts";
 
-import { type LoadState, type StagedPart, STAGED_TTL_MS } from "./staged-loads.ts";
+import { type LoadState, type StagedLoad, type StagedPart, STAGED_TTL_MS } from "./staged-loads.ts";
 
 /** Time between sweeps while there is more to remove, and when there is not. */
 const BUSY_SWEEP_MS = 1_000;
@@ -55,11 +55,10 @@ export class EntityShard extends DurableObject {
   }
 
   async read(names: string[], known: number[]): Promise<EntityStates> {
-    if (this.#core.loads.any) {
-      await this.#settleLoads(names);
-      if (this.#needsAlarm) await this.#arm();
-    }
-    return this.#core.read(names, known);
+    if (!this.#core.loads.any) return this.#core.read(names, known);
+    const undecided = await this.#settleLoads(names);
+    if (this.#needsAlarm) await this.#arm();
+    return { ...this.#core.read(names, known), undecided };
   }
 
   async attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer> {
@@ -131,13 +130,17 @@ export class EntityShard extends DurableObject {
 
   /**
    * Folds staged facts of these entities, or of all, whose load is committed: the coordinator is asked, so that every reader sees a load
-   * from the moment of its commit, or nothing of it. Rejects where the coordinator does not answer: then nobody knows.
+   * from the moment of its commit, or nothing of it. Rejects where the coordinator does not answer: then nobody knows. Returns the loads
+   * that were not committed when it was asked.
    */
-  async #settleLoads(names: readonly string[] | null): Promise<void> {
-    for (const { load, coordinator } of this.#core.loads.held(names)) {
-      const committedAt = await this.#committedAt(load, coordinator);
-      if (committedAt !== null) while (this.#core.loads.fold(load, committedAt, names));
+  async #settleLoads(names: readonly string[] | null): Promise<StagedLoad[]> {
+    const undecided: StagedLoad[] = [];
+    for (const held of this.#core.loads.held(names)) {
+      const committedAt = await this.#committedAt(held.load, held.coordinator);
+      if (committedAt === null) undecided.push(held);
+      else while (this.#core.loads.fold(held.load, committedAt, names));
     }
+    return undecided;
   }
 
   async #sweepLoads(now: number): Promise<void> {

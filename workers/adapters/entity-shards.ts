@@ -1,6 +1,7 @@
 import type { AppliedFacts, AttemptAnswer, EntityStates } from "../../durable-objects/entity-shard.core.ts";
 import type { ClaimOutcome, EventClaim } from "../../durable-objects/event-identities.ts";
 import { type EntityShard, entityShardName } from "../../durable-objects/entity-shard.ts";
+import type { LoadState } from "../../durable-objects/staged-loads.ts";
 import type { FactBatch } from "../../models/features/fact-batch.ts";
 
 /** The operations of one entity shard object. */
@@ -12,6 +13,8 @@ export interface EntityShardClient {
   settled(identities: string[]): Promise<boolean[]>;
   apply(batch: FactBatch): Promise<AppliedFacts>;
   read(names: string[], known: number[]): Promise<EntityStates>;
+  /** At a load's coordinator: whether it is committed. */
+  loadState(load: string): Promise<LoadState | null>;
   attempt(batch: FactBatch, known: number[]): Promise<AttemptAnswer>;
 }
 

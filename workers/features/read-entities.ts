@@ -8,6 +8,8 @@ import { type CopyReads, readCopies } from "./read-copies.ts";
 /** Names per read call, so that an answer of large states stays far below the 32 MiB an RPC may carry. */
 const MAX_NAMES_PER_READ = 1_000;
 const DEFAULT_COPY_DEADLINE_MS = 100;
+/** A read is repeated for entities whose load was committed in between; two loads at once are rare, three are a mistake. */
+const MAX_ROUNDS = 4;
 
 export interface ReadDeps {
   readonly places: EntityShardPlaces;
@@ -55,6 +57,20 @@ export async function readEntities(
     await readCopies({ ...deps, copies: deps.copies }, tenant, groups, { maxAgeMs, found, deadlineMs: copyDeadlineMs });
     wanted = wanted.filter((name) => !found.has(name));
   }
+  for (let round = 0; wanted.length > 0 && round < MAX_ROUNDS; round++) {
+    const undecided = await readShards(deps, tenant, wanted, options.found);
+    wanted = await overtakenBy(deps, undecided);
+  }
+}
+
+/** One call per object. Returns the loads that were not committed when an object answered, with the entities it answered for. */
+async function readShards(
+  deps: ReadDeps,
+  tenant: string,
+  wanted: readonly string[],
+  found: Map<string, CachedEntity>,
+): Promise<Undecided> {
+  const undecided: Undecided = new Map();
   const byObject = Map.groupBy(wanted, (name) => deps.places.nameOf(tenant, name));
   await Promise.all(
     [...byObject].map(async ([object, part]) => {
@@ -66,11 +82,34 @@ export async function readEntities(
         for (const [index, entity] of entitiesOf(deps, chunk, known, answer).entries()) {
           const name = chunk[index] ?? "";
           deps.cache.put(tenant, name, entity);
-          options.found.set(name, entity);
+          found.set(name, entity);
+        }
+        for (const { load, coordinator } of answer.undecided ?? []) {
+          const names = undecided.get(load)?.names ?? [];
+          undecided.set(load, { coordinator, names: [...names, ...chunk] });
         }
       }
     }),
   );
+  return undecided;
+}
+
+/** Loads by name, with the object that decides and the entities that were read without them. */
+type Undecided = Map<string, { readonly coordinator: string; readonly names: readonly string[] }>;
+
+/**
+ * Entities that are to be read again: a load was committed after their object had answered, and another may have answered with it. A
+ * load is not undone, so one that is still not committed was in no answer.
+ */
+async function overtakenBy(deps: ReadDeps, undecided: Undecided): Promise<string[]> {
+  const names = new Set<string>();
+  await Promise.all(
+    [...undecided].map(async ([load, held]) => {
+      const state = await deps.places.client(held.coordinator).loadState(load);
+      if (state !== null && state.committedAt !== null) for (const name of held.names) names.add(name);
+    }),
+  );
+  return [...names];
 }
 
 /** The entities that a shard's answer describes, in its order: what it sent, or what memory already had. */

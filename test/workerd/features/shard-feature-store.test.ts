@@ -163,6 +163,7 @@ describe("deciding on an order", () => {
           ingest: (claims, batch) => client.ingest(claims, batch),
           settle: (ids) => client.settle(ids),
           settled: (ids) => client.settled(ids),
+          loadState: (load) => client.loadState(load),
           apply: (batch) => client.apply(batch),
           read: (names, known) => (isSlow ? never : client.read(names, known)),
           attempt: (batch, known) => (isSlow ? never : client.attempt(batch, known)),

@@ -5,6 +5,7 @@ import { entityShardName } from "../../../durable-objects/entity-shard.ts";
 import { STAGED_TTL_MS } from "../../../durable-objects/staged-loads.ts";
 import { FEATURE_CATALOG, featureService } from "../../../models/catalog/feature-catalog.ts";
 import type { EntityFact } from "../../../models/features/catalog.ts";
+import { type EntityShardPlaces, EntityShards } from "../../../workers/adapters/entity-shards.ts";
 import { type LoadClient, type LoadName, LoadStore } from "../../../workers/features/load-store.ts";
 import { at, T0 } from "../../support/events.ts";
 import { aStore, aTenant, namespace } from "./a-store.ts";
@@ -113,6 +114,51 @@ describe("a load in parts over several objects", () => {
       await runInDurableObject(namespace.getByName(`${tenant}/${object}`), (_object, { storage }) => {
         expect(storage.sql.exec("SELECT * FROM staged").toArray()).toEqual([]);
       });
+  });
+
+  it("is seen as a whole by one read that it overtakes, between two objects or inside one", async () => {
+    const tenant = aTenant();
+    await withOldValues(tenant);
+    const load = loadOf(tenant);
+    const loader = aLoader();
+    await loader.stage(load, 0, rows(CUSTOMERS, 2));
+    const real = new EntityShards(namespace, OBJECTS);
+    let reads = 0;
+    // The first object answers before the commit, the others after it.
+    const places: EntityShardPlaces = {
+      nameOf: (of, key) => real.nameOf(of, key),
+      client: (name) => {
+        const stub = real.client(name);
+        return new Proxy(stub, {
+          get: (target, method) =>
+            method === "read"
+              ? async (names: string[], known: number[]) => {
+                  if (reads++ === 0) {
+                    const answer = await stub.read(names, known);
+                    await loader.commit(load, 1);
+                    return answer;
+                  }
+                  if (reads <= OBJECTS) await committed();
+                  return await stub.read(names, known);
+                }
+              : Reflect.get(target, method),
+        });
+      },
+    };
+    const committed = async (): Promise<void> => {
+      while ((await loader.state(load))?.committedAt === null);
+    };
+    const requests = CUSTOMERS.map((customer) => ({
+      tenant,
+      service: SERVICE,
+      entities: { customer },
+      payload: null,
+      asOf: T0,
+    }));
+    const vectors = await aStore(OBJECTS, {}, places).store.vectors(requests, { deadlineMs: 20_000, maxAgeMs: 0 });
+    expect(vectors.map(({ vector }) => vector[0])).toEqual(all(2));
+    expect(vectors.flatMap(({ degraded }) => degraded)).toEqual([]);
+    expect(reads).toBe(OBJECTS + 1);
   });
 
   it("is folded by alarm where nobody reads, and forgotten where nobody commits", async () => {
