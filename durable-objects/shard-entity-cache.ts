@@ -1,4 +1,5 @@
 import { entityBytes, type EntityState } from "../models/features/entity-state.ts";
+import { GenerationalCache } from "../models/features/generational-cache.ts";
 
 /** Decoded states kept by one object, in bytes: an object shares 128 MB with the isolate it runs in. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -17,39 +18,23 @@ export interface ShardEntity {
   readonly foreignTail: Uint8Array[];
 }
 
-/** Least recently used first. Everything in it equals what is stored, so anything may be dropped at any time. */
+/** Everything in it equals what is stored, so anything may be dropped at any time. */
 export class ShardEntityCache {
-  readonly #entries = new Map<string, { entity: ShardEntity; bytes: number }>();
-  #bytes = 0;
+  readonly #entries = new GenerationalCache<ShardEntity>(MAX_BYTES);
 
   get(name: string): ShardEntity | undefined {
-    const entry = this.#entries.get(name);
-    if (!entry) return undefined;
-    this.#entries.delete(name);
-    this.#entries.set(name, entry);
-    return entry.entity;
+    return this.#entries.get(name);
   }
 
   set(name: string, entity: ShardEntity): void {
-    this.delete(name);
-    const bytes = entityBytes(entity.state) + name.length * 2 + 200;
-    this.#entries.set(name, { entity, bytes });
-    this.#bytes += bytes;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= MAX_BYTES) break;
-      this.delete(oldest);
-    }
+    this.#entries.set(name, entity, entityBytes(entity.state) + name.length * 2 + 200);
   }
 
   delete(name: string): void {
-    const entry = this.#entries.get(name);
-    if (!entry) return;
     this.#entries.delete(name);
-    this.#bytes -= entry.bytes;
   }
 
   clear(): void {
     this.#entries.clear();
-    this.#bytes = 0;
   }
 }
