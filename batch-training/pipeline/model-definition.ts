@@ -5,7 +5,13 @@
  * Every function is deterministic: all it may use is its input, the seed and the parameters. What it returns is plain data and typed
  * arrays (`stored-value.ts`). It throws `StageRefusal` where the data or the model must not go further.
  */
-import type { FraudPolicy, GoldenVectors, Metric, ModelKind } from "../../models/contract/manifest.ts";
+import type {
+  FraudPolicy,
+  GoldenVectors,
+  Metric,
+  ModelKind,
+  RecommenderFacts,
+} from "../../models/contract/manifest.ts";
 import type { Gate } from "../evaluate/gates/gate.ts";
 import type { ModelFileContent } from "../publish/publish-model.ts";
 import type { SearchSpace, TrialResult } from "./search.ts";
@@ -69,6 +75,7 @@ export interface ManifestParts {
   readonly fitted: Readonly<Record<string, unknown>>;
   readonly policy: FraudPolicy | null;
   readonly golden: GoldenVectors;
+  readonly recommender?: RecommenderFacts;
 }
 
 /** Prose of the model card. */

@@ -1,7 +1,9 @@
 /** The models that `edgewise train --model NAME` and training jobs know. */
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { fraudModel } from "./fraud/fraud-model.ts";
+import { RECOMMENDER_MODEL } from "../../models/catalog/product-recommendations/model.ts";
 import type { AnyModelDefinition } from "./model-definition.ts";
+import { recommendModel } from "./recommend/recommend-model.ts";
 import type { LogSource, ModelRegistry } from "./sources.ts";
 
 /** What a model may be made from. */
@@ -14,6 +16,7 @@ export interface ModelSources {
 
 export const MODELS: Readonly<Record<string, (sources: ModelSources) => AnyModelDefinition>> = {
   [FRAUD_MODEL]: fraudModel,
+  [RECOMMENDER_MODEL]: recommendModel,
 };
 
 /** null where no model has the name. */

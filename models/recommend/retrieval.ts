@@ -97,7 +97,8 @@ function scorerOf(part: ServedPart, dots: ReadonlyMap<ServedPart, DotAll>): Scor
   };
 }
 
-function historyFor(kind: ServedPart["kind"], history: IndexedHistory): History {
+/** What a part of a kind sees of a visitor. */
+export function historyFor(kind: ServedPart["kind"], history: IndexedHistory): History {
   if (kind === "repeat") return history.repeat;
   return kind === "sessions" ? history.session : history.taste;
 }

@@ -33,7 +33,7 @@ export const ials: Recommender = {
     power: [0.8, 0.6, 1],
     decay: [1, 0.98, 0.8],
     factors: [64, 128],
-    sweeps: [8],
+    sweeps: [8, 16],
   },
   fit: async (log, parameters, context) => {
     const settings = {

@@ -1,0 +1,101 @@
+/** Everything of a bundle that follows from the log: the item table, the lists, the neighbours of products. */
+import { type NeighbourLists, neighbourLists, type RecommenderBundle } from "../../../models/recommend/bundle.ts";
+import { type ItemRow, itemTable } from "../../../models/recommend/item-table.ts";
+import { VISITOR_ACTIONS, type RecommendPolicy } from "../../../models/recommend/policy.ts";
+import type { ServedRecommender } from "../../../models/recommend/served-recommender.ts";
+import { similarityLists } from "../../train/recommenders/item-knn.ts";
+import { interactionMatrix } from "../../train/recommenders/sparse-matrix.ts";
+import type { TrainingLog } from "../../train/recommenders/training-log.ts";
+import type { ShopLog } from "./shop-log.ts";
+import type { ShopTraining } from "./training-logs.ts";
+
+/** Neighbours kept of each product. */
+const SIMILAR = 50;
+const TOGETHER = 30;
+/** Products seen together a few times only are held back. */
+const SHRINKAGE = 10;
+const LISTED = 200;
+const LISTED_NEW = 50;
+/** A product published earlier than this is not new. */
+const NEW_DAYS = 45;
+const WEEK_SECONDS = 7 * 86_400;
+/** Interactions that the shop's own share of purchases is worth as prior. */
+const SHARE_PRIOR = 20;
+const PURCHASE = VISITOR_ACTIONS.indexOf("purchase");
+
+export function buildBundle(
+  log: ShopLog,
+  training: ShopTraining,
+  parts: {
+    readonly retrieval: ServedRecommender;
+    readonly policy: RecommendPolicy;
+    readonly ranker: Uint8Array | null;
+  },
+): RecommenderBundle {
+  const rows = itemRows(log, training);
+  const best = (value: (row: ItemRow) => number): Int32Array =>
+    Int32Array.from(
+      Array.from(rows.entries())
+        .filter(([, row]) => row.active && value(row) > 0)
+        .sort(([a, left], [b, right]) => value(right) - value(left) || a - b)
+        .slice(0, LISTED),
+      ([item]) => item,
+    );
+  const newest = training.until / 1_000 - NEW_DAYS * 86_400;
+  return {
+    table: itemTable(rows),
+    asOf: training.until,
+    ...parts,
+    similar: neighbours(training.byVisit, SIMILAR),
+    together: neighbours(training.byBasket, TOGETHER),
+    popular: best((row) => row.popularity),
+    trending: best((row) => row.recent),
+    fresh: best((row) => (row.publishedAt ?? 0) - newest).subarray(0, LISTED_NEW),
+  };
+}
+
+function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[] {
+  const count = items.ids.length;
+  const [met, recent, bought] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  for (const [row, product] of log.product.entries()) {
+    const at = log.at[row] ?? 0;
+    const item = items.ofProduct[product] ?? -1;
+    if (at >= until || item < 0) continue;
+    met[item] = (met[item] ?? 0) + 1;
+    recent[item] = (recent[item] ?? 0) + 2 ** (-(until - at) / 1_000 / WEEK_SECONDS);
+    if (log.action[row] === PURCHASE) bought[item] = (bought[item] ?? 0) + 1;
+  }
+  const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
+  const share = sum(bought) / Math.max(1, sum(met));
+  return items.ids.map((id, item): ItemRow => {
+    const known = book.product(id);
+    return {
+      id,
+      categories: known?.categories ?? [],
+      brand: known?.brand ?? null,
+      price: known?.price ?? null,
+      publishedAt: known?.publishedAt ?? null,
+      // Sold without ever having been announced: nothing says that it is gone.
+      active: known?.active ?? true,
+      stock: known?.stock ?? null,
+      popularity: met[item] ?? 0,
+      recent: recent[item] ?? 0,
+      purchaseShare: ((bought[item] ?? 0) + SHARE_PRIOR * share) / ((met[item] ?? 0) + SHARE_PRIOR),
+    };
+  });
+}
+
+function neighbours(log: TrainingLog, most: number): NeighbourLists {
+  const { start, neighbour, weight } = similarityLists(interactionMatrix(log), {
+    neighbours: most,
+    shrinkage: SHRINKAGE,
+    power: 0.5,
+  });
+  const rows = Array.from({ length: log.items }, (_, item) =>
+    Array.from(neighbour.subarray(start[item] ?? 0, start[item + 1] ?? 0), (other, place): [number, number] => [
+      other,
+      Math.min(1, weight[(start[item] ?? 0) + place] ?? 0),
+    ]),
+  );
+  return neighbourLists(rows);
+}

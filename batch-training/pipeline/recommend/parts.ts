@@ -1,0 +1,110 @@
+/** The parts that a shop's recommender may be made of, and the rivals it has to beat. */
+import type { ServedPart } from "../../../models/recommend/served-recommender.ts";
+import { ease, easeRecency } from "../../train/recommenders/ease.ts";
+import { ials } from "../../train/recommenders/ials/ials.ts";
+import { itemKnn } from "../../train/recommenders/item-knn.ts";
+import { ownCounts, ownRecency } from "../../train/recommenders/own-counts.ts";
+import { popularity } from "../../train/recommenders/popularity.ts";
+import { defaults, type Parameters, type Recommender } from "../../train/recommenders/recommender.ts";
+import { sequentialRules } from "../../train/recommenders/sequential-rules.ts";
+import { sessionKnn } from "../../train/recommenders/session-knn.ts";
+import type { TrainingLog } from "../../train/recommenders/training-log.ts";
+import type { ShopTraining } from "./training-logs.ts";
+
+interface PartPlan {
+  readonly model: Recommender;
+  /** Which view of the log it learns from. */
+  readonly from: "byVisitor" | "byVisit";
+  readonly parameters: Parameters;
+}
+
+/** Visits that the sessions part keeps at most, the newest: 4 bytes an event and 8 a visit, in every isolate. */
+const MAX_VISITS = 50_000;
+
+/** What the retrieval is blended of. Parameters may be replaced, as `ease-recency.share` and so on. */
+export const PARTS: Readonly<Record<string, PartPlan>> = {
+  popularity: { model: popularity, from: "byVisitor", parameters: { days: 30 } },
+  "own-recency": { model: ownRecency, from: "byVisitor", parameters: { days: 60 } },
+  "ease-recency": {
+    model: easeRecency,
+    from: "byVisitor",
+    parameters: { share: 25, matrixDays: 90, halfLifeDays: 30 },
+  },
+  "sequential-rules": {
+    model: sequentialRules,
+    from: "byVisit",
+    parameters: { decay: 0.8, normalise: 0, steps: 10, gapDays: 1 },
+  },
+  "session-knn": {
+    model: sessionKnn,
+    from: "byVisit",
+    parameters: { neighbours: 300, sampled: 1_000, decay: 0.8, distanceDecay: 0.8, halfLifeDays: 30, rarity: 0 },
+  },
+  ials: {
+    model: ials,
+    from: "byVisitor",
+    parameters: {
+      factors: 32,
+      sweeps: 8,
+      unobserved: 0.1,
+      regularisation: 0.01,
+      power: 0.8,
+      decay: 0.98,
+    },
+  },
+};
+
+/** What a published recommender has to beat, each served by the same code. */
+export const RIVALS: Readonly<Record<string, PartPlan>> = {
+  popularity: { model: popularity, from: "byVisitor", parameters: { days: 0 } },
+  "popularity of the last month": { model: popularity, from: "byVisitor", parameters: { days: 30 } },
+  "own counts": { model: ownCounts, from: "byVisitor", parameters: {} },
+  "item-knn": { model: itemKnn, from: "byVisitor", parameters: defaults(itemKnn) },
+  ease: { model: ease, from: "byVisitor", parameters: defaults(ease) },
+  "session-knn": { model: sessionKnn, from: "byVisit", parameters: defaults(sessionKnn) },
+};
+
+/** Numbers of `overrides` named `PART.PARAMETER` replace those of the plan. */
+export async function fitPart(
+  name: string,
+  plan: PartPlan,
+  training: ShopTraining,
+  options: {
+    readonly overrides: Readonly<Record<string, unknown>>;
+    readonly neighbours: number;
+    readonly seed: number;
+    readonly threads: number;
+  },
+): Promise<ServedPart> {
+  const parameters: Record<string, number> = { ...plan.parameters };
+  for (const key of Object.keys(parameters)) {
+    const own = options.overrides[`${name}.${key}`];
+    if (typeof own === "number") parameters[key] = own;
+  }
+  const log = plan.model === sessionKnn ? newestVisits(training.byVisit) : training[plan.from];
+  const { seed, threads } = options;
+  return (await plan.model.fit(log, parameters, { seed, threads })).serve(options.neighbours);
+}
+
+/** Visits of one event say nothing of what goes together. */
+function newestVisits(log: TrainingLog): TrainingLog {
+  const size = (visit: number): number => (log.start[visit + 1] ?? 0) - (log.start[visit] ?? 0);
+  const end = (visit: number): number => log.time[(log.start[visit + 1] ?? 1) - 1] ?? 0;
+  const kept = Array.from({ length: log.users }, (_, visit) => visit)
+    .filter((visit) => size(visit) > 1)
+    .sort((a, b) => end(b) - end(a) || b - a)
+    .slice(0, MAX_VISITS)
+    .sort((a, b) => a - b);
+  const events = kept.flatMap((visit) => Array.from({ length: size(visit) }, (_, at) => (log.start[visit] ?? 0) + at));
+  const start = new Int32Array(kept.length + 1);
+  for (const [index, visit] of kept.entries()) start[index + 1] = (start[index] ?? 0) + size(visit);
+  return {
+    ...log,
+    users: kept.length,
+    start,
+    item: Int32Array.from(events, (event) => log.item[event] ?? -1),
+    time: Float64Array.from(events, (event) => log.time[event] ?? 0),
+    value: Float32Array.from(events, (event) => log.value[event] ?? 1),
+    sourceUser: Int32Array.from(kept, (visit) => log.sourceUser[visit] ?? -1),
+  };
+}

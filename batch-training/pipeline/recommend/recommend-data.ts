@@ -1,0 +1,98 @@
+/** The recommender's data: from log objects to facts, and the slices of time that teach and judge. */
+import type { StoredEvent } from "../../../models/contract/events.ts";
+import { EventLogSnapshot } from "../../sources/event-log.ts";
+import type { SplitPlan, StageContext } from "../model-definition.ts";
+import { PipelineError, StageRefusal } from "../pipeline-error.ts";
+import type { LogSource } from "../sources.ts";
+import { type ShopLog, shopLog } from "./shop-log.ts";
+
+/** Objects read side by side: hides the round trip, stays polite. */
+const READ_CONCURRENCY = 8;
+/** Shares of the time that the log covers: the latest judges, the one before it teaches the blend and the second stage. */
+const TEST_SHARE = 0.15;
+const LEARNING_SHARE = 0.15;
+/** A log shorter than this shows no habits, and one with fewer facts no neighbours. */
+const MIN_DAYS = 7;
+const MIN_FACTS = 1_000;
+const DAY_MS = 86_400_000;
+
+export interface RecommendData {
+  readonly objects: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+}
+
+export interface RecommendSplit extends SplitPlan {
+  /** Epoch milliseconds: parts learn from what is before `learnFrom`, blend and second stage from there to `testFrom`, the rest judges. */
+  readonly learnFrom: number;
+  readonly testFrom: number;
+}
+
+export async function readObjects(
+  log: LogSource,
+  names: readonly string[],
+  context: StageContext,
+): Promise<RecommendData> {
+  const objects: { name: string; bytes: Uint8Array }[] = [];
+  for (let start = 0; start < names.length; start += READ_CONCURRENCY) {
+    context.signal?.throwIfAborted();
+    const group = names.slice(start, start + READ_CONCURRENCY);
+    const bodies = await Promise.all(group.map((name) => log.read(name, context.signal)));
+    for (const [index, bytes] of bodies.entries()) objects.push({ name: group[index] ?? "", bytes });
+    context.progress(objects.length, names.length, `${objects.length} log objects`);
+  }
+  return { objects };
+}
+
+/** Every event by (source, id) once. @throws PipelineError for a damaged line */
+function eventsOf({ objects }: RecommendData): Generator<StoredEvent> {
+  const snapshot = new EventLogSnapshot();
+  for (const { name, bytes } of objects) {
+    try {
+      snapshot.add(bytes, name);
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new PipelineError("invalid_input", error.message);
+      throw error;
+    }
+  }
+  return snapshot.events();
+}
+
+export const factsFrom = (data: RecommendData): ShopLog => shopLog(eventsOf(data));
+
+/** @throws StageRefusal for a log that no recommender can come from */
+export function validateFacts(log: ShopLog): readonly string[] {
+  const days = (log.until - log.from) / DAY_MS;
+  if (log.product.length < MIN_FACTS || days < MIN_DAYS) {
+    throw new StageRefusal([
+      `the log holds ${log.product.length} views, carts and purchases over ${days.toFixed(1)} days; ${MIN_FACTS} over ${MIN_DAYS} days are needed. Ingest more history`,
+    ]);
+  }
+  const customers = log.known.reduce((sum, known) => sum + known, 0);
+  const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
+  return [
+    `${log.product.length} views, carts and purchases from ${day(log.from)} to ${day(log.until)} by ${customers} customers and ${log.visitors.length - customers} visits of strangers, with ${log.productIds.length} products`,
+  ];
+}
+
+export function splitFacts(log: ShopLog): RecommendSplit {
+  const span = log.until - log.from;
+  const testFrom = Math.floor(log.until - TEST_SHARE * span);
+  const learnFrom = Math.floor(testFrom - LEARNING_SHARE * span);
+  const before = (time: number): number => log.at.reduce((count, at) => count + (at < time ? 1 : 0), 0);
+  const [first, second] = [before(learnFrom), before(testFrom)];
+  if (first === 0 || second === first || second === log.at.length) {
+    throw new StageRefusal(["a slice of the log's time is empty: ingest history without gaps"]);
+  }
+  const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
+  return {
+    learnFrom,
+    testFrom,
+    trainRows: second,
+    testRows: log.at.length - second,
+    trainedFrom: log.from,
+    // What is published is fitted once more on everything, with what was learned before the test slice.
+    trainedTo: log.until,
+    notes: [
+      `parts learn from ${first} facts before ${day(learnFrom)}, blend and second stage from ${second - first} up to ${day(testFrom)}, ${log.at.length - second} later ones judge; then the parts are fitted on all of them`,
+    ],
+  };
+}

@@ -1,0 +1,142 @@
+/** The recommender of products, as the pipeline makes it. */
+import { RECOMMENDER_MODEL } from "../../../models/catalog/product-recommendations/model.ts";
+import { decodeBundle } from "../../../models/recommend/bundle.ts";
+import { bundleObjection, recommenderManifest } from "../../../models/recommend/golden.ts";
+import { RANKING_FEATURES, RANKING_SERVICE, RANKING_WIDTH } from "../../../models/recommend/ranking-features.ts";
+import { exportParity } from "../../evaluate/export-parity.ts";
+import { loadCompact, loadOrt } from "../../evaluate/load-session.ts";
+import { scoreRows } from "../../evaluate/score-rows.ts";
+import { chooseEngine } from "../../publish/choose-engine.ts";
+import type { ExportedInput, ManifestParts, ModelDefinition, Pin, Proof } from "../model-definition.ts";
+import { StageRefusal } from "../pipeline-error.ts";
+import type { LogSource, ModelRegistry } from "../sources.ts";
+import { compareGroups, compareWithChampion, evaluateRecommender, filesOf } from "./recommend-checks.ts";
+import {
+  factsFrom,
+  type RecommendData,
+  type RecommendSplit,
+  readObjects,
+  splitFacts,
+  validateFacts,
+} from "./recommend-data.ts";
+import { RANKER_FILE, RECOMMEND_PARAMETERS, type RecommenderModel, trainRecommender } from "./recommend-fit.ts";
+import { goldenRanking, rankingSample } from "./golden-ranking.ts";
+import type { ShopLog } from "./shop-log.ts";
+
+export interface RecommendSources {
+  readonly log: LogSource;
+  readonly registry: ModelRegistry;
+}
+
+type Definition = ModelDefinition<RecommendData, ShopLog, RecommendSplit, RecommenderModel>;
+type Exported = ExportedInput<ShopLog, RecommendSplit, RecommenderModel>;
+
+export function recommendModel(sources: RecommendSources): Definition {
+  return {
+    name: RECOMMENDER_MODEL,
+    kind: "retrieval",
+    about: ABOUT,
+    featureService: { name: RANKING_SERVICE.name, hash: RANKING_SERVICE.hash },
+    parameters: RECOMMEND_PARAMETERS,
+    space: null,
+    pin: (signal) => pin(sources, signal),
+    extract: ({ pin: { data } }, context) => readObjects(sources.log, data["objects"] as string[], context),
+    validate: async ({ data }) => validateFacts(factsFrom(data)),
+    features: async ({ data }) => factsFrom(data),
+    split: async ({ rows }) => splitFacts(rows),
+    train: trainRecommender,
+    calibrate: async ({ model }) => model,
+    evaluate: evaluateRecommender,
+    fairness: async () => compareGroups(),
+    compare: async (input, context) =>
+      compareWithChampion(input, await loadChampion(sources.registry, input.champion), context),
+    export: async ({ model }) => model.published,
+    parity: prove,
+    golden: finish,
+  };
+}
+
+const ABOUT = {
+  purpose: "Products for a visitor, for a product in view, a basket or a page, from what visitors did.",
+  intendedUse: "Lists of products in the shop whose log it was trained on, filtered by the live catalogue.",
+  limits: [
+    "Learnt from what people met without recommendations, or with those of earlier versions: what was never shown was never bought.",
+    "Figures are of lists for past visits; what a list changes in what people do, only an experiment tells.",
+    "A product that nobody has met is found through its category and as new, and a visitor of whom nothing is known gets what is popular.",
+  ],
+  owner: "recommendations",
+};
+
+/** A champion that ranks over other features cannot be asked; the new version then stands on the rivals alone. */
+async function pin({ log, registry }: RecommendSources, signal: AbortSignal | undefined): Promise<Pin> {
+  const [objects, serving] = await Promise.all([log.list(signal), registry.serving(RECOMMENDER_MODEL)]);
+  const manifest = serving === null ? null : await registry.manifest(RECOMMENDER_MODEL, serving);
+  const comparable = manifest?.featureService.hash === RANKING_SERVICE.hash;
+  return { data: { objects: [...objects] }, champion: comparable ? serving : null };
+}
+
+async function loadChampion(registry: ModelRegistry, version: string) {
+  const manifest = await registry.manifest(RECOMMENDER_MODEL, version);
+  const files = await Promise.all(
+    manifest.files
+      .filter(({ path }) => path.endsWith(".bin") || path === RANKER_FILE)
+      .map(async ({ path }) => ({ path, bytes: await registry.file(RECOMMENDER_MODEL, version, path) })),
+  );
+  return { bundle: filesOf(files), trainedTo: manifest.lineage.trainedTo };
+}
+
+/** The files open, and the ranker says on both engines what the trainer's graph says. @throws StageRefusal */
+async function prove(input: Exported): Promise<Proof> {
+  const bundle = filesOf(input.files);
+  const facts = recommenderManifest(bundle, input.model.histories, null);
+  const residentBytes = facts.costs.residentBytes;
+  const weights = `first stage of ${facts.recommender.sources.join(", ")}`;
+  if (bundle.ranker === null) {
+    return { engine: "compact", engineReason: "no second stage", residentBytes, explanation: "none", notes: [weights] };
+  }
+  const batch = rankingSample(input.rows, input.split, input.model, input.parameters);
+  const rows = batch.length / RANKING_WIDTH;
+  const session = await loadOrt(bundle.ranker);
+  const expected = await scoreRows(session, batch, rows);
+  await session.release();
+  const tolerance = { absolute: 1e-4, relative: 0 };
+  const parity = await exportParity({ bytes: bundle.ranker, batch, rows, expected, tolerance });
+  if (parity.failure !== null) throw new StageRefusal([parity.failure]);
+  const choice = await chooseEngine(bundle.ranker);
+  if (!choice.ok) throw new StageRefusal([choice.reason]);
+  if (choice.engine !== "compact") {
+    throw new StageRefusal([
+      `the second stage runs on every request and must run on the compact engine: ${choice.reason}`,
+    ]);
+  }
+  return {
+    engine: "compact",
+    engineReason: choice.reason,
+    residentBytes: residentBytes + choice.residentBytes,
+    explanation: "none",
+    notes: [
+      weights,
+      `the second stage has ${RANKING_FEATURES.length} features and scores ${rows} rows alike on both engines`,
+    ],
+  };
+}
+
+async function finish(input: Exported): Promise<ManifestParts> {
+  const bundle = decodeBundle(new Map(input.files.map(({ path, bytes }) => [path, bytes.slice()])));
+  let golden = null;
+  if (bundle.ranker !== null) {
+    const batch = rankingSample(input.rows, input.split, input.model, input.parameters);
+    golden = goldenRanking(batch, loadCompact(bundle.ranker));
+  }
+  const facts = recommenderManifest(bundle, input.model.histories, golden);
+  const objection = bundleObjection(bundle, facts);
+  if (objection !== null) throw new StageRefusal([objection]);
+  return {
+    input: facts.input,
+    output: facts.output,
+    fitted: { weights: [...input.model.weights], scale: input.model.scale },
+    policy: null,
+    golden: facts.golden,
+    recommender: facts.recommender,
+  };
+}

@@ -1,0 +1,111 @@
+/** What the shop's log says to a recommender: what visitors did with products, and what became of the products. */
+import type { StoredEvent } from "../../../models/contract/events.ts";
+import { type ProductChange, productChangeOf } from "../../../models/recommend/live-product.ts";
+import { type IdentifiedFact, type VisitorFact, visitorFactsOf } from "../../../models/recommend/visitor-history.ts";
+import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
+
+/** Facts grouped by visitor and, within a visitor, by time; columns of equal length. Plain data, so that a run can keep it. */
+export interface ShopLog {
+  readonly productIds: readonly string[];
+  /** Pseudonyms of customers; sessions of people who never said who they are. */
+  readonly visitors: readonly string[];
+  /** 1 for a customer, 0 for a session. */
+  readonly known: Uint8Array;
+  /** `visitors + 1` offsets into the columns of facts. */
+  readonly start: Int32Array;
+  readonly product: Int32Array;
+  /** Place in `VISITOR_ACTIONS`. */
+  readonly action: Uint8Array;
+  /** Epoch milliseconds. */
+  readonly at: Float64Array;
+  readonly quantity: Float32Array;
+  /** Facts of one order carry its number; -1 for all others. */
+  readonly order: Int32Array;
+  /** In order of time. */
+  readonly changes: readonly ProductChange[];
+  /** Epoch milliseconds of the first and the last fact; 0 without any. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Each fact once: a purchase may be told by the order and by the behavioural event, and an event may be logged twice. */
+export function shopLog(events: Iterable<StoredEvent>): ShopLog {
+  const facts = new Map<string, IdentifiedFact>();
+  const changes: ProductChange[] = [];
+  for (const event of events) {
+    const change = productChangeOf(event);
+    if (change !== null) changes.push(change);
+    for (const fact of visitorFactsOf(event)) {
+      const before = facts.get(fact.identity);
+      // The telling that knows more of whose it was is kept.
+      if (before === undefined || known(fact) > known(before)) facts.set(fact.identity, fact);
+    }
+  }
+  return columns(
+    [...facts.values()].filter((fact) => visitorOf(fact) !== null),
+    changes,
+  );
+}
+
+const known = (fact: IdentifiedFact): number => (fact.customer === null ? 0 : 2) + (fact.session === null ? 0 : 1);
+
+function visitorOf({ customer, session }: IdentifiedFact): string | null {
+  if (customer !== null) return `customer ${customer}`;
+  return session === null ? null : `session ${session}`;
+}
+
+function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChange[]): ShopLog {
+  const [visitors, products, orders] = [new Numbers(), new Numbers(), new Numbers()];
+  const rows = facts
+    .map((fact) => ({ fact, visitor: visitors.of(visitorOf(fact) ?? ""), product: products.of(fact.productId) }))
+    .sort((a, b) => a.visitor - b.visitor || a.fact.at - b.fact.at || (a.fact.identity < b.fact.identity ? -1 : 1));
+  const start = new Int32Array(visitors.names.length + 1);
+  for (const { visitor } of rows) start[visitor + 1] = (start[visitor + 1] ?? 0) + 1;
+  for (let visitor = 0; visitor < visitors.names.length; visitor++) {
+    start[visitor + 1] = (start[visitor + 1] ?? 0) + (start[visitor] ?? 0);
+  }
+  const at = Float64Array.from(rows, ({ fact }) => fact.at);
+  return {
+    productIds: products.names,
+    visitors: visitors.names,
+    known: Uint8Array.from(visitors.names, (name) => (name.startsWith("customer ") ? 1 : 0)),
+    start,
+    product: Int32Array.from(rows, ({ product }) => product),
+    action: Uint8Array.from(rows, ({ fact }) => VISITOR_ACTIONS.indexOf(fact.action)),
+    at,
+    quantity: Float32Array.from(rows, ({ fact }) => fact.quantity),
+    order: Int32Array.from(rows, ({ fact }) =>
+      fact.action === "purchase" ? orders.of(fact.identity.split("\n").slice(0, 2).join("\n")) : -1,
+    ),
+    changes: changes.toSorted((a, b) => a.at - b.at),
+    from: at.reduce((least, time) => Math.min(least, time), at[0] ?? 0),
+    until: at.reduce((most, time) => Math.max(most, time), 0),
+  };
+}
+
+/** Names numbered by first appearance. */
+class Numbers {
+  readonly names: string[] = [];
+  readonly #number = new Map<string, number>();
+
+  of(name: string): number {
+    const known = this.#number.get(name);
+    if (known !== undefined) return known;
+    this.#number.set(name, this.names.length);
+    return this.names.push(name) - 1;
+  }
+}
+
+/** A visitor's facts, oldest first, as serving has them. */
+export function factsOf(log: ShopLog, visitor: number): VisitorFact[] {
+  const facts: VisitorFact[] = [];
+  for (let row = log.start[visitor] ?? 0; row < (log.start[visitor + 1] ?? 0); row++) {
+    facts.push({
+      productId: log.productIds[log.product[row] ?? -1] ?? "",
+      action: VISITOR_ACTIONS[log.action[row] ?? 0] ?? "view",
+      at: log.at[row] ?? 0,
+      quantity: log.quantity[row] ?? 1,
+    });
+  }
+  return facts;
+}
