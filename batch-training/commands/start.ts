@@ -6,7 +6,8 @@ import { LOCAL_SERVER_FILE, readLocalServer } from "../client/connection.ts";
 import { codeVersion } from "../local/code-version.ts";
 import { CardFileError } from "../sources/cards/read-card-rows.ts";
 import { cardsHistory } from "../local/cards-history.ts";
-import { describeDecision } from "../local/demonstrate.ts";
+import { RetailFileError } from "../sources/online-retail.ts";
+import { retailHistory } from "../local/retail-history.ts";
 import { LocalState, type RunParameters } from "../local/local-state.ts";
 import {
   type History,
@@ -19,6 +20,7 @@ import { shopHistory } from "../local/shop-history.ts";
 import { TrainingRefused } from "../local/train-through-service.ts";
 import { endOrphan, isAlive } from "../local/workerd-process.ts";
 import { STATE_FOLDER } from "./connection.ts";
+import { describeStart } from "./describe-start.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
@@ -43,10 +45,15 @@ export const start = strictCommand({
       description: "import card transactions from this folder in place of the shop",
       valueHint: "DIR",
     },
+    retail: {
+      type: "string",
+      description: "import real purchases (CSV.gz, columns of UCI Online Retail) from this folder in place of the shop",
+      valueHint: "DIR",
+    },
     days: { type: "string", description: "with --cards: only the last N days", valueHint: "N" },
     state: {
       type: "string",
-      description: "state folder; default: .edgewise/shop or .edgewise/cards",
+      description: "state folder; default: .edgewise/shop, .edgewise/cards or .edgewise/retail",
       valueHint: "DIR",
     },
   },
@@ -75,7 +82,7 @@ export const start = strictCommand({
     );
     const summaryFile = args.json ?? (args.once ? join(folder, "summary.json") : undefined);
     if (summaryFile !== undefined) writeSummary(summaryFile, system.summary);
-    print(system, args.once, summaryFile);
+    console.log(describeStart(system, { once: args.once, summaryFile }).join("\n"));
     if (args.once) await system.edge.stop();
     else await untilStopped(system);
   },
@@ -85,14 +92,18 @@ function parametersOf(args: {
   seed: string;
   scale: string;
   cards?: string | undefined;
+  retail?: string | undefined;
   days?: string | undefined;
 }): RunParameters {
   const seed = number("seed", args.seed, { integer: true, min: 0, max: 2 ** 31 });
   const scale = number("scale", args.scale, { integer: false, min: 0.01, max: 100 });
   if (args.days !== undefined && args.cards === undefined) throw new UserError("--days limits --cards; give both", 2);
   const days = args.days === undefined ? null : number("days", args.days, { integer: true, min: 1, max: 400 });
-  const source = args.cards === undefined ? "shop" : "cards";
-  return { source, seed, scale, end: Date.now(), folder: args.cards === undefined ? null : resolve(args.cards), days };
+  if (args.cards !== undefined && args.retail !== undefined)
+    throw new UserError("--cards and --retail are two histories; give one of them", 2);
+  const source = args.cards !== undefined ? "cards" : args.retail !== undefined ? "retail" : "shop";
+  const given = args.cards ?? args.retail;
+  return { source, seed, scale, end: Date.now(), folder: given === undefined ? null : resolve(given), days };
 }
 
 function number(name: string, text: string, bounds: { integer: boolean; min: number; max: number }): number {
@@ -115,9 +126,9 @@ const portOf = (text: string): number => number("port", text, { integer: true, m
 async function historyOf(parameters: RunParameters): Promise<History> {
   if (parameters.source === "shop") return shopHistory(parameters);
   try {
-    return await cardsHistory(parameters);
+    return await (parameters.source === "retail" ? retailHistory(parameters) : cardsHistory(parameters));
   } catch (error) {
-    if (error instanceof CardFileError) throw new UserError(error.message);
+    if (error instanceof CardFileError || error instanceof RetailFileError) throw new UserError(error.message);
     throw error;
   }
 }
@@ -152,7 +163,8 @@ function rethrow(error: unknown): never {
 const TITLES: Record<StageName, string> = {
   workers: "Workers",
   events: "Events",
-  training: "Training",
+  training: "Fraud model",
+  recommender: "Recommender",
   serving: "Serving",
   decisions: "Decisions",
 };
@@ -212,31 +224,6 @@ async function withProgress(
     if (error instanceof ApiError || error instanceof TrainingRefused) throw new UserError(error.message);
     throw error;
   }
-}
-
-function print({ summary, token }: LocalSystem, once: boolean, summaryFile: string | undefined): void {
-  const lines = [
-    "",
-    ...describeDecision("Plain order", summary.plain),
-    ...describeDecision("Suspicious order", summary.suspicious),
-    "",
-  ];
-  if (summaryFile !== undefined) lines.push(`  Summary: ${summaryFile}`, "");
-  if (!once) {
-    const body = JSON.stringify({ order: summary.suspicious.order });
-    lines.push(
-      "  Try it:",
-      `  export TOKEN=${token}`,
-      `  curl -s ${summary.url}/api/v1/fraud/score -H "authorization: Bearer $TOKEN" -H "content-type: application/json" -d '${body}'`,
-      `  curl -s ${summary.url}/api/v1/fraud/orders/${summary.suspicious.order.orderId}/decisions -H "authorization: Bearer $TOKEN"`,
-      `  curl -s ${summary.url}/metrics -H "authorization: Bearer $TOKEN"`,
-      `  npm run edgewise -- models show fraud-orders`,
-      "",
-      `  API reference: ${summary.url}/docs      Stop: Ctrl-C`,
-      "",
-    );
-  }
-  console.log(lines.join("\n"));
 }
 
 async function untilStopped(system: LocalSystem): Promise<void> {

@@ -28,6 +28,7 @@ export async function cardsHistory({ folder, end, days, seed }: RunParameters): 
       };
       return { plain: usual, suspicious };
     },
+    visitor: null,
     report: () => ({
       files: plan.files.length,
       sha256: plan.sha256,

@@ -1,3 +1,5 @@
+import type * as z from "zod";
+import { type RecommendationResponse, recommendProducts } from "../../models/contract/api/recommendations.ts";
 import { scoreFraud } from "../../models/contract/api/fraud.ts";
 import type { FraudDecision } from "../../models/contract/decision-record.ts";
 import type { Order } from "../../models/contract/events/orders.ts";
@@ -55,5 +57,50 @@ export function describeDecision(title: string, { order, decision, latencyMs }: 
     `    ${decision.decision.toUpperCase()}  score ${decision.score.toFixed(4)}  model ${decision.modelVersion?.slice(0, 12) ?? "rules"}  ${latencyMs.toFixed(1)} ms`,
     ...(decision.degraded.length > 0 ? [`    degraded: ${decision.degraded.join(", ")}`] : []),
     ...(reasons.length > 0 ? ["    reasons (log-odds):", ...reasons] : []),
+  ];
+}
+
+export interface ShownRecommendations {
+  readonly userId: string;
+  readonly answer: z.infer<typeof RecommendationResponse>;
+  readonly latencyMs: number;
+}
+
+/** Items of the list that is shown. */
+const SHOWN = 10;
+
+/**
+ * Asks for a customer's recommendations until the version answers, and gives that answer.
+ * @param version null: whatever answers
+ */
+export async function recommendNow(
+  client: Pick<ApiClient, "call">,
+  userId: string,
+  version: string | null,
+): Promise<ShownRecommendations> {
+  const started = performance.now();
+  for (;;) {
+    const asked = performance.now();
+    const { body: answer } = await client.call(recommendProducts, { query: { userId, limit: SHOWN } });
+    if (version === null || answer.modelVersion === version) {
+      return { userId, answer, latencyMs: performance.now() - asked };
+    }
+    if (performance.now() - started > SERVING_TIMEOUT_MS) {
+      throw new Error(
+        `The Worker still recommends by ${answer.modelVersion ?? "popularity"} ${SERVING_TIMEOUT_MS} ms after the promotion of ${version}.`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A list for a terminal. */
+export function describeRecommendations({ userId, answer, latencyMs }: ShownRecommendations): string[] {
+  return [
+    `  Recommendations for ${userId}:  model ${answer.modelVersion?.slice(0, 12) ?? "popularity"}  ${latencyMs.toFixed(1)} ms`,
+    ...(answer.degraded.length > 0 ? [`    degraded: ${answer.degraded.join(", ")}`] : []),
+    ...answer.items
+      .slice(0, 5)
+      .map((item) => `      ${item.position}  ${item.productId}  ${item.reason} (${item.source})`),
   ];
 }

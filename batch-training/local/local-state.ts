@@ -6,12 +6,12 @@ import { generateSigningKey, type ManifestSigner, signerFromEnvironment } from "
 
 /** What the events of this state were made from: another source, seed or scale is another history, and needs another state. */
 export const RunParameters = z.object({
-  source: z.enum(["shop", "cards"]),
+  source: z.enum(["shop", "cards", "retail"]),
   seed: z.int(),
   scale: z.number().positive(),
   /** Epoch milliseconds at which the history ends: fixed at the first start, so that a second one makes the same events. */
   end: z.int(),
-  /** Card import only: the folder and the limit on days. */
+  /** Imports only: the folder, and for cards the limit on days. */
   folder: z.string().nullable(),
   days: z.int().nullable(),
 });

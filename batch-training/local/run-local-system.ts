@@ -1,27 +1,38 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { getModel } from "../../models/contract/api/models.ts";
 import type { InboundEvent } from "../../models/contract/events.ts";
 import type { Order } from "../../models/contract/events/orders.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
+import { RECOMMENDER_MODEL } from "../../models/catalog/product-recommendations/model.ts";
 import { type ApiClient, createApiClient } from "../client/api-client.ts";
-import { ApiError } from "../client/api-error.ts";
 import type { RunRecord } from "../pipeline/run-record.ts";
 import { type SendReport, sendEvents } from "../sources/send-events.ts";
 import { fileLedger } from "../sources/send/ledger.ts";
 import { type BuiltWorker, buildWorkers } from "./build-workers.ts";
-import { type ScoredOrder, scoreInline, waitUntilServed } from "./demonstrate.ts";
+import {
+  recommendNow,
+  type ScoredOrder,
+  scoreInline,
+  type ShownRecommendations,
+  waitUntilServed,
+} from "./demonstrate.ts";
 import { developmentToken } from "./development-token.ts";
 import { type Edge, startEdge } from "./edge-runtime.ts";
-import { trainThroughService } from "./train-through-service.ts";
 import { type LocalState, type RunParameters, writeAtomically } from "./local-state.ts";
+import { TrainingRefused } from "./train-through-service.ts";
+import { type LocalTraining, testFigure, trainUnlessServing } from "./train-locally.ts";
 
 /** Where the history comes from: the simulated shop, or an import. */
 export interface History {
   /** The same events in the same order at each start. */
   events(): AsyncIterable<InboundEvent> | Iterable<InboundEvent>;
-  /** An unremarkable and a suspicious order of this history, to be scored now; available once the events were iterated. */
-  demonstration(placedAt: number, name: string): { plain: Order; suspicious: Order };
+  /**
+   * An unremarkable and a suspicious order of this history, to be scored now; available once the events were iterated. Null where there is nothing
+   * to learn fraud from.
+   */
+  readonly demonstration: ((placedAt: number, name: string) => { plain: Order; suspicious: Order }) | null;
+  /** A customer with a past, to be recommended something; available once the events were iterated. Null where there is nothing to recommend. */
+  readonly visitor: (() => string) | null;
   /** What an import accepted and refused; null for the simulation. */
   report(): unknown;
 }
@@ -40,19 +51,28 @@ export interface LocalRun {
   readonly onLog: (line: string, level: string) => void;
 }
 
-export type StageName = "workers" | "events" | "training" | "serving" | "decisions";
+export type StageName = "workers" | "events" | "training" | "recommender" | "serving" | "decisions";
 
 export interface LocalSummary {
   readonly url: string;
   readonly parameters: RunParameters;
   readonly import: unknown;
   readonly events: SendReport;
-  /** Null when a version served already. */
+  /** Fraud: null when a version served already, or where there is none to learn. */
   readonly training: RunRecord | null;
   readonly servedAfterMs: number | null;
   readonly modelVersion: string | null;
-  readonly plain: ScoredOrder;
-  readonly suspicious: ScoredOrder;
+  readonly plain: ScoredOrder | null;
+  readonly suspicious: ScoredOrder | null;
+  /** Null where there is nothing to recommend. */
+  readonly recommender: {
+    /** Null when a version served already. */
+    readonly training: RunRecord | null;
+    /** Null when none was published; `refused` says why. */
+    readonly modelVersion: string | null;
+    readonly refused: string | null;
+    readonly shown: ShownRecommendations;
+  } | null;
   readonly stageMs: Record<StageName, number>;
 }
 
@@ -64,7 +84,14 @@ export interface LocalSystem {
 
 /** The loop, from an empty folder or from what an earlier start left: every stage finds what is done already and does the rest. */
 export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
-  const stageMs: Record<StageName, number> = { workers: 0, events: 0, training: 0, serving: 0, decisions: 0 };
+  const stageMs: Record<StageName, number> = {
+    workers: 0,
+    events: 0,
+    training: 0,
+    recommender: 0,
+    serving: 0,
+    decisions: 0,
+  };
   const timed = async <T>(stage: StageName, work: () => Promise<T>): Promise<T> => {
     const started = performance.now();
     const value = await work();
@@ -99,23 +126,28 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
     const client = createApiClient({ baseUrl: edge.url, token });
     run.onStage("workers", edge.url);
     const events = await timed("events", () => send(run, client));
-    const trained = await timed("training", () => trainUnlessServing(run, client, { url: edge.url, token }));
-    const probe = (): Order => run.history.demonstration(Date.now(), randomBytes(4).toString("hex")).plain;
-    const servedAfterMs = await timed("serving", async () => {
-      run.onStage("serving", `waiting for ${trained.version.slice(0, 12)}`);
-      return await waitUntilServed(client, probe, trained.version);
-    });
-    run.onStage("serving", `${trained.version.slice(0, 12)} answers after ${(servedAfterMs / 1_000).toFixed(1)} s`);
+    const trained = await timed("training", () => trainFraud(run, { client, url: edge.url, token }));
+    const recommender = await timed("recommender", () => trainRecommender(run, { client, url: edge.url, token }));
+    const served = await timed("serving", () => waitForBoth(run, client, { trained, recommender }));
     const shown = await timed("decisions", () => demonstrate(run, client));
     const summary: LocalSummary = {
       url: edge.url,
       parameters: run.parameters,
       import: run.history.report(),
       events,
-      training: trained.result,
-      servedAfterMs: trained.result === null ? null : Math.round(servedAfterMs),
-      modelVersion: trained.version,
+      training: trained?.record ?? null,
+      servedAfterMs: trained?.record ? served.fraudMs : null,
+      modelVersion: trained?.version ?? null,
       ...shown,
+      recommender:
+        recommender === null || served.shown === null
+          ? null
+          : {
+              training: recommender.record,
+              modelVersion: recommender.version,
+              refused: "refused" in recommender ? recommender.refused : null,
+              shown: served.shown,
+            },
       stageMs,
     };
     return { edge, token, summary };
@@ -162,47 +194,75 @@ async function send(run: LocalRun, client: ApiClient): Promise<SendReport> {
   return report;
 }
 
-async function trainUnlessServing(
-  run: LocalRun,
-  client: ApiClient,
-  { url, token }: { url: string; token: string },
-): Promise<{ version: string; result: RunRecord | null }> {
-  const serving = await servingVersion(client);
-  if (serving !== null) {
-    run.onStage("training", `${serving.slice(0, 12)} serves already; "npm run edgewise -- train" trains a challenger`);
-    return { version: serving, result: null };
-  }
-  const record = await trainThroughService({
-    client,
-    url,
-    token,
-    home: run.state.trainingFolder,
-    signingKeyFile: run.state.signer() === null ? null : run.state.signingKeyFile,
-    codeVersion: run.codeVersion,
-    seed: run.parameters.seed,
-    onStage: (stage) => run.onStage("training", stage),
-    onLog: run.onLog,
-  });
-  const figure = (name: string): string =>
-    record.metrics.find((metric) => metric.name === name && metric.slice === "test")?.value.toFixed(3) ?? "unknown";
-  run.onStage(
-    "training",
-    `${(record.rows?.train ?? 0) + (record.rows?.test ?? 0)} orders; AUC ${figure("roc_auc")}, average precision ${figure("average_precision")} on the latest`,
-  );
-  return { version: record.version ?? "", result: record };
+interface Server {
+  readonly client: ApiClient;
+  readonly url: string;
+  readonly token: string;
 }
 
-async function servingVersion(client: ApiClient): Promise<string | null> {
+async function trainFraud(run: LocalRun, server: Server): Promise<LocalTraining | null> {
+  if (run.history.demonstration === null) return null;
+  const onDetail = (detail: string): void => run.onStage("training", detail);
+  const trained = await trainUnlessServing(run, server, FRAUD_MODEL, onDetail);
+  const { record } = trained;
+  if (record !== null)
+    onDetail(
+      `${(record.rows?.train ?? 0) + (record.rows?.test ?? 0)} orders; AUC ${testFigure(record, "roc_auc")}, average precision ${testFigure(record, "average_precision")} on the latest`,
+    );
+  return trained;
+}
+
+/** A recommender, or why there is none. */
+type RecommenderTraining = LocalTraining | { readonly version: null; readonly record: null; readonly refused: string };
+
+/** A refusal ends the run only where recommendations are all there is: a small shop has too little past, and popularity serves then. */
+async function trainRecommender(run: LocalRun, server: Server): Promise<RecommenderTraining | null> {
+  if (run.history.visitor === null) return null;
+  const onDetail = (detail: string): void => run.onStage("recommender", detail);
   try {
-    const { body } = await client.call(getModel, { params: { name: FRAUD_MODEL } });
-    return body.routing?.serving ?? null;
+    const trained = await trainUnlessServing(run, server, RECOMMENDER_MODEL, onDetail);
+    const { record } = trained;
+    if (record !== null)
+      onDetail(
+        `NDCG@10 ${testFigure(record, "ndcg_at_10")} on the latest visits, popularity ${testFigure(record, "ndcg_at_10", "test/popularity")}`,
+      );
+    return trained;
   } catch (error) {
-    if (error instanceof ApiError && error.code === "model-not-found") return null;
-    throw error;
+    if (!(error instanceof TrainingRefused) || run.history.demonstration === null) throw error;
+    onDetail(error.message);
+    return { version: null, record: null, refused: error.message };
   }
+}
+
+/** Both versions are promoted by now, so that one wait covers both. */
+async function waitForBoth(
+  run: LocalRun,
+  client: ApiClient,
+  {
+    trained,
+    recommender,
+  }: { readonly trained: LocalTraining | null; readonly recommender: RecommenderTraining | null },
+): Promise<{ readonly fraudMs: number; readonly shown: ShownRecommendations | null }> {
+  const { demonstration, visitor } = run.history;
+  let fraudMs = 0;
+  if (demonstration !== null && trained !== null) {
+    const { version } = trained;
+    run.onStage("serving", `waiting for ${version.slice(0, 12)}`);
+    const probe = (): Order => demonstration(Date.now(), randomBytes(4).toString("hex")).plain;
+    fraudMs = Math.round(await waitUntilServed(client, probe, version));
+    run.onStage("serving", `${version.slice(0, 12)} answers after ${(fraudMs / 1_000).toFixed(1)} s`);
+  }
+  if (visitor === null || recommender === null) return { fraudMs, shown: null };
+  const shown = await recommendNow(client, visitor(), recommender.version);
+  run.onStage(
+    "serving",
+    `${recommender.version?.slice(0, 12) ?? "popularity"} recommends ${shown.answer.items.length} products`,
+  );
+  return { fraudMs, shown };
 }
 
 async function demonstrate(run: LocalRun, client: ApiClient): Promise<Pick<LocalSummary, "plain" | "suspicious">> {
+  if (run.history.demonstration === null) return { plain: null, suspicious: null };
   const name = randomBytes(4).toString("hex");
   const { plain, suspicious } = run.history.demonstration(Date.now(), name);
   const shown = { plain: await scoreInline(client, plain), suspicious: await scoreInline(client, suspicious) };

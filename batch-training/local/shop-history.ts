@@ -15,16 +15,32 @@ const TOLD_AS_OF = Date.parse("2026-01-26T00:00:00Z");
 
 export interface ShopHistory extends History {
   events(): Iterable<InboundEvent>;
+  readonly demonstration: NonNullable<History["demonstration"]>;
+  readonly visitor: NonNullable<History["visitor"]>;
 }
+
+/** Orders from which a customer has a past worth showing. */
+const PAST_ORDERS = 3;
 
 /** The simulated shop's past as events to send. */
 export function shopHistory({ seed, scale, end }: Pick<RunParameters, "seed" | "scale" | "end">): ShopHistory {
   const shop = simulateShop({ seed: String(seed), scale, end: TOLD_AS_OF });
   const offsetMs = Math.floor((end - TOLD_AS_OF) / WEEK_MS) * WEEK_MS;
+  const orders = new Map<string, number>();
+  let regular = "";
   return {
     *events(): Generator<InboundEvent> {
-      for (const { event } of shop.events()) yield shiftTimes(event, offsetMs);
+      for (const { event } of shop.events()) {
+        if (event.type === "order.placed.v1") {
+          const { customerId } = event.data;
+          const placed = (orders.get(customerId) ?? 0) + 1;
+          orders.set(customerId, placed);
+          if (placed >= PAST_ORDERS || regular === "") regular = customerId;
+        }
+        yield shiftTimes(event, offsetMs);
+      }
     },
+    visitor: () => regular,
     demonstration: (placedAt, name) => {
       const told = { placedAt: placedAt - offsetMs, name };
       return {

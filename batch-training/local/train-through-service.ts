@@ -1,4 +1,3 @@
-import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { createJob, getJob, type TrainingJob } from "../../models/contract/api/jobs.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { nodeFiles } from "../pipeline/file-system.ts";
@@ -10,6 +9,8 @@ export interface TrainThroughService extends Pick<
   "url" | "token" | "home" | "signingKeyFile" | "codeVersion"
 > {
   readonly client: Pick<ApiClient, "call">;
+  /** Name of the model, as in the registry. */
+  readonly model: string;
   readonly seed: number;
   readonly onStage: (stage: string) => void;
   readonly onLog: (line: string, level: string) => void;
@@ -31,13 +32,13 @@ export class TrainingRefused extends Error {
 }
 
 /**
- * Trains the fraud model as a production system does: a job is asked for, this machine's training service takes it, trains, judges, publishes and
+ * Trains a model as a production system does: a job is asked for, this machine's training service takes it, trains, judges, publishes and
  * promotes. After a start that was killed, the next one goes on with the same job and run.
  * @throws {TrainingRefused} where no version came of it
  */
 export async function trainThroughService(options: TrainThroughService): Promise<RunRecord> {
   const { client } = options;
-  const { jobId } = await openJob(client, options.seed);
+  const { jobId } = await openJob(client, options);
   await runService(serviceOf(options), new AbortController().signal);
   const job = (await client.call(getJob, { params: { jobId } })).body;
   const { state, result, error } = job;
@@ -49,10 +50,13 @@ export async function trainThroughService(options: TrainThroughService): Promise
 }
 
 /** The job of this state that has not ended without a model: of an earlier start, or a new one. */
-async function openJob(client: Pick<ApiClient, "call">, seed: number): Promise<TrainingJob> {
-  const request = { model: FRAUD_MODEL, seed, promote: true, maxAttempts: MAX_ATTEMPTS };
+async function openJob(
+  client: Pick<ApiClient, "call">,
+  { model, seed }: Pick<TrainThroughService, "model" | "seed">,
+): Promise<TrainingJob> {
+  const request = { model, seed, promote: true, maxAttempts: MAX_ATTEMPTS };
   for (let index = 0; index < MAX_JOBS; index++) {
-    const headers = { "idempotency-key": `npm-start-${index}` };
+    const headers = { "idempotency-key": `npm-start-${model}-${index}` };
     const { body } = await client.call(createJob, { body: request, headers });
     if (body.state === "queued" || body.state === "running") return body;
   }

@@ -20,6 +20,7 @@ export interface SmallShopOptions {
 
 export interface SmallShop extends History {
   events(): Iterable<InboundEvent>;
+  readonly demonstration: NonNullable<History["demonstration"]>;
 }
 
 /**
@@ -35,6 +36,7 @@ export function smallShop(options: SmallShopOptions): SmallShop {
       plain: plainOrder(new SeededRandom(1), { orderId: `plain-${name}`, placedAt, customer: 1 }),
       suspicious: suspiciousOrder(new SeededRandom(2), { orderId: `suspicious-${name}`, placedAt, customer: 2 }),
     }),
+    visitor: null,
     report: () => null,
   };
 }

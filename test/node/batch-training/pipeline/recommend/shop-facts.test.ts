@@ -50,7 +50,7 @@ describe("facts of a shop's log", () => {
         .toSorted(),
     ).toEqual(["purchase a", "purchase a", "purchase b"]);
     // Two baskets: the two products of the first go together.
-    expect([...log.order.toSorted()]).toEqual([0, 0, 1]);
+    expect(log.order.toSorted()).toEqual(Int32Array.of(0, 0, 1));
   });
 
   it("keep strangers apart by session and leave out what nobody is known to have done", () => {
