@@ -48,18 +48,47 @@ export class EntityRows {
 
   /** From memory or storage; a new one, not stored yet, where there is neither. */
   get(name: string): ShardEntity {
-    const cached = this.#cache.get(name);
-    if (cached) return cached;
-    const row = this.#sql
-      .exec<EntityRow>("SELECT id, name, version, ingested_at, state FROM entities WHERE name = ?", name)
-      .toArray()[0];
-    if (!row) {
-      const state = emptyEntity(this.#catalog.layouts(entityTypeOf(name)));
-      return { name, id: ++this.#lastId, version: 0, ingestedAt: 0, stored: false, state, tail: 0, foreignTail: [] };
+    const [entity] = this.getAll([name]);
+    return entity ?? this.#newEntity(name);
+  }
+
+  /** Entities in the order of their names, each given once: those that memory does not have with two statements for a hundred. */
+  getAll(names: readonly string[]): ShardEntity[] {
+    const known = new Map<string, ShardEntity>();
+    const missing: string[] = [];
+    for (const name of names) {
+      const cached = this.#cache.get(name);
+      if (cached) known.set(name, cached);
+      else missing.push(name);
     }
-    const entity = readEntity(this.#sql, this.#catalog, row);
-    this.#cache.set(name, entity);
-    return entity;
+    for (let from = 0; from < missing.length; from += MAX_BOUND)
+      for (const entity of this.#read(missing.slice(from, from + MAX_BOUND))) known.set(entity.name, entity);
+    return names.map((name) => known.get(name) ?? this.#newEntity(name));
+  }
+
+  #read(names: readonly string[]): ShardEntity[] {
+    const entities = new Map<number, ShardEntity>();
+    const rows = this.#sql.exec<EntityRow>(
+      `SELECT id, name, version, ingested_at, state FROM entities WHERE name IN (${listOf(names.length)})`,
+      ...names,
+    );
+    for (const row of rows) entities.set(row.id, withoutTail(this.#catalog, row));
+    if (entities.size === 0) return [];
+    const tails = this.#sql.exec<TailRow>(
+      `SELECT entity, version, facts FROM tails WHERE entity IN (${listOf(entities.size)}) ORDER BY entity, version`,
+      ...entities.keys(),
+    );
+    for (const tail of tails) {
+      const entity = entities.get(tail.entity);
+      if (entity) replay(this.#catalog, entity, tail);
+    }
+    for (const entity of entities.values()) this.#cache.set(entity.name, entity);
+    return [...entities.values()];
+  }
+
+  #newEntity(name: string): ShardEntity {
+    const state = emptyEntity(this.#catalog.layouts(entityTypeOf(name)));
+    return { name, id: ++this.#lastId, version: 0, ingestedAt: 0, stored: false, state, tail: 0, foreignTail: [] };
   }
 
   /** Whether `store` of these changes is one statement. */
@@ -148,29 +177,43 @@ export class EntityRows {
 
 /** An entity as stored, row and tail together. */
 export function readEntity(sql: SqlStorage, catalog: Catalog, row: EntityRow): ShardEntity {
-  const layouts = catalog.layouts(entityTypeOf(row.name));
-  const entity: ShardEntity = {
+  const entity = withoutTail(catalog, row);
+  const tails = sql.exec<TailRow>("SELECT entity, version, facts FROM tails WHERE entity = ? ORDER BY version", row.id);
+  for (const tail of tails) replay(catalog, entity, tail);
+  return entity;
+}
+
+interface TailRow extends Record<string, SqlStorageValue> {
+  entity: number;
+  version: number;
+  facts: ArrayBuffer;
+}
+
+function withoutTail(catalog: Catalog, row: EntityRow): ShardEntity {
+  return {
     name: row.name,
     id: row.id,
     version: row.version,
     ingestedAt: row.ingested_at,
     stored: true,
-    state: decodeEntity(new Uint8Array(row.state), layouts),
+    state: decodeEntity(new Uint8Array(row.state), catalog.layouts(entityTypeOf(row.name))),
     tail: 0,
     foreignTail: [],
   };
-  const tails = sql.exec<{ version: number; facts: ArrayBuffer }>(
-    "SELECT version, facts FROM tails WHERE entity = ? ORDER BY version",
-    row.id,
-  );
-  for (const { version, facts } of tails) {
-    const replayed = replayTail(entity.state, layouts, new Uint8Array(facts), entity.ingestedAt);
-    entity.version = Math.max(entity.version, version);
-    entity.ingestedAt = replayed.ingestedAt;
-    entity.tail += replayed.facts;
-    entity.foreignTail.push(...replayed.foreign);
-  }
-  return entity;
+}
+
+/** Applies the next row of an entity's tail. */
+function replay(catalog: Catalog, entity: ShardEntity, { version, facts }: TailRow): void {
+  const layouts = catalog.layouts(entityTypeOf(entity.name));
+  const replayed = replayTail(entity.state, layouts, new Uint8Array(facts), entity.ingestedAt);
+  entity.version = Math.max(entity.version, version);
+  entity.ingestedAt = replayed.ingestedAt;
+  entity.tail += replayed.facts;
+  entity.foreignTail.push(...replayed.foreign);
+}
+
+function listOf(count: number): string {
+  return Array.from({ length: count }, () => "?").join(",");
 }
 
 /** Removes an entity with everything that belongs to it. */

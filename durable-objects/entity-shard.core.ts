@@ -172,8 +172,8 @@ export class EntityShardCore {
   /** States of entities whose version is not the one the caller knows (-1: none). */
   read(names: readonly string[], known: readonly number[]): EntityStates {
     const states: EntityStates = { versions: [], ingestedAt: [], states: [] };
-    for (const [index, name] of names.entries()) {
-      const entity = this.#rows.get(name);
+    for (const [index, entity] of this.#rows.getAll(names).entries()) {
+      const { name } = entity;
       states.versions.push(entity.version);
       states.ingestedAt.push(entity.ingestedAt);
       const isKnown = entity.version === 0 || entity.version === known[index];
@@ -280,7 +280,7 @@ export class EntityShardCore {
     facts: readonly BatchedFact[],
     isWanted: (owner: number) => boolean,
   ): { answer: AppliedFacts; changes: ChangedEntity[] } {
-    const entities = batch.entities.map((name) => this.#rows.get(name));
+    const entities = this.#rows.getAll(batch.entities);
     const before = entities.map((entity) => entity.version);
     const applied = new Map<ShardEntity, TailFact<CompiledGroup>[]>();
     const outcomes = facts.map(({ entity: index, group, fact, ingestedAt, owner }): FactOutcome => {
