@@ -50,7 +50,7 @@ export function describeDecision(title: string, { order, decision, latencyMs }: 
     .slice(0, 4)
     .map(
       (reason) =>
-        `      ${reason.contribution >= 0 ? "+" : "−"}${Math.abs(reason.contribution).toFixed(2)}  ${reason.text} (${reason.value ?? "missing"})`,
+        `      ${reason.contribution >= 0 ? "+" : "−"}${Math.abs(reason.contribution).toFixed(2)}  ${reason.text} (${reason.value === null ? "missing" : shown(reason.value)})`,
     );
   return [
     `  ${title}: order ${order.orderId}, ${amount}`,
@@ -103,4 +103,9 @@ export function describeRecommendations({ userId, answer, latencyMs }: ShownReco
       .slice(0, 5)
       .map((item) => `      ${item.position}  ${item.productId}  ${item.reason} (${item.source})`),
   ];
+}
+
+/** Four significant digits: a value is a float32 and no more exact than that looks. */
+function shown(value: number): string {
+  return String(Number(value.toPrecision(Math.abs(value) >= 1_000 && Number.isInteger(value) ? 15 : 4)));
 }
