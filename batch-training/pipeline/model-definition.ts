@@ -29,7 +29,10 @@ export interface StageContext {
 
 /** What a run is about, fixed when it begins and kept in its record: names of things that never change. JSON. */
 export interface Pin {
-  /** Such as names of log objects, hashes of files, and options that shape the rows. */
+  /**
+   * Such as names of log objects, hashes of files, and options that shape the rows. `incomparable`: a version that serves and cannot score
+   * these rows, where there is one.
+   */
   readonly data: Readonly<Record<string, unknown>>;
   /** Version that serves, to be compared with; null before the first. */
   readonly champion: string | null;

@@ -120,7 +120,7 @@ class Run<Data, Rows, Split extends SplitPlan, Model> {
     await this.#verdict("evaluate", known, (context) => model.evaluate(fitted, context));
     await this.#verdict("fairness", known, (context) => model.fairness(fitted, context));
     const { champion } = pin;
-    if (champion === null) await this.#journal.skip("compare", "nothing serves yet");
+    if (champion === null) await this.#journal.skip("compare", whyUncompared(pin.data["incomparable"]));
     else {
       await this.#verdict("compare", { ...known, champion }, (context) =>
         model.compare({ ...fitted, champion }, context),
@@ -296,6 +296,11 @@ class Run<Data, Rows, Split extends SplitPlan, Model> {
       },
     };
   }
+}
+
+function whyUncompared(incomparable: unknown): string {
+  if (typeof incomparable !== "string") return "nothing serves yet";
+  return `version ${incomparable.slice(0, 12)} serves and takes other features: it could not be compared with`;
 }
 
 /** What the card is about: everything that is the same in every run over the same things. */

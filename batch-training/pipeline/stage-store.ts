@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { type FileSystem, TEMPORARY, writeWhole } from "./file-system.ts";
+import { PipelineError } from "./pipeline-error.ts";
 import { decodeValue, encodeValue } from "./stored-value.ts";
 
 export interface StageIdentity {
@@ -32,6 +33,19 @@ interface Decoded<T> {
   readonly hash: string;
 }
 
+/** What Node reads into one buffer: 2 GiB. */
+const MAX_OUTPUT_BYTES = 2 ** 31 - 1;
+
+function refuseTooLarge(stage: string, parts: readonly Uint8Array[]): void {
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  if (bytes <= MAX_OUTPUT_BYTES) return;
+  const size = `${(bytes / 1e9).toFixed(1)} GB, at most ${(MAX_OUTPUT_BYTES / 1e9).toFixed(1)} are kept as one output`;
+  throw new PipelineError(
+    "invalid_input",
+    `what ${stage} makes has ${size}: train on fewer objects or days of the log`,
+  );
+}
+
 /** Unfinished files older than this belong to no living process: a stage writes one within seconds. */
 const ABANDONED_AFTER_MS = 3_600_000;
 
@@ -53,6 +67,7 @@ export class StageStore {
     const known = await this.#read(path, identity.stage);
     if (known !== null) return { ...(known as Decoded<T>), key, reused: true };
     const { parts, hash } = encodeValue(await work());
+    refuseTooLarge(identity.stage, parts);
     await writeWhole(this.#files, path, parts);
     // Read back, so that what later stages see is what a resumed run will see.
     const written = await this.#read(path, identity.stage);

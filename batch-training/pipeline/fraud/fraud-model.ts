@@ -96,7 +96,9 @@ async function pin({ log, registry, maturityMs }: FraudSources, signal: AbortSig
   const [objects, serving] = await Promise.all([log.list(signal), registry.serving(FRAUD_MODEL)]);
   const manifest = serving === null ? null : await registry.manifest(FRAUD_MODEL, serving);
   const comparable = manifest?.featureService.hash === FRAUD_FEATURES.hash;
-  return { data: { objects: [...objects], maturityMs }, champion: comparable ? serving : null };
+  const data = { objects: [...objects], maturityMs };
+  if (serving === null || comparable) return { data, champion: serving };
+  return { data: { ...data, incomparable: serving }, champion: null };
 }
 
 async function loadChampion(registry: ModelRegistry, version: string) {
