@@ -1,8 +1,4 @@
 /** `npm run bench -- features`: cost of reading, updating and building features, and their parity with the Handbook's. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
-import { buildFeatures } from "../../batch-training/features/build-features.ts";
 import { ReplayState } from "../../batch-training/features/replay-state.ts";
 import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-catalog.ts";
 import type { Report, ReportRow } from "../../models/contract/report.ts";
@@ -11,9 +7,11 @@ import { finishVector } from "../../models/features/finish-vector.ts";
 import { handbookFolder } from "../support/handbook-cards.ts";
 import { type BenchEdge, startBenchEdge } from "./features/bench-edge.ts";
 import { offlineParity, shardParity } from "./features/handbook-parity.ts";
+import { growth } from "./features/growth.ts";
+import { offline } from "./features/offline.ts";
 import { Workload } from "./features/workload.ts";
 import type { BenchOptions } from "./main.ts";
-import { makeReport, rowOf } from "./report.ts";
+import { makeReport, quantile, rowOf } from "./report.ts";
 
 const ONE_OBJECT = { objects: 1, batch: 1_000 } as const;
 const lower = (floor: number, aim: number) => ({ floor, aim, better: "lower" as const });
@@ -33,9 +31,9 @@ export async function benchFeatures({ onStage, quick }: BenchOptions): Promise<R
     await edge.stop();
   }
   onStage("growth of the number of entities");
-  rows.push(...(await growth(quick)));
+  rows.push(...(await growth(quick, onStage)));
   onStage("offline");
-  rows.push(...(await offline(quick)));
+  rows.push(...(await offline(quick, onStage)));
   if (!quick) rows.push(...(await parity(onStage)));
   return makeReport("bench-features", "1", {
     parameters: { quick, features: FRAUD_FEATURES.width, service: FRAUD_FEATURES.name },
@@ -146,80 +144,6 @@ async function hitRatio(edge: BenchEdge, quick: boolean): Promise<ReportRow> {
   return { ...rowOf("cache.hit_ratio", "%", [(100 * memory) / (memory + shard)], higher(80, 95)), note };
 }
 
-/** The same reads and updates on a shard with few entities and on one with many, turn about. */
-async function growth(quick: boolean): Promise<ReportRow[]> {
-  const sizes = quick ? [1_000, 20_000] : [1_000, 1_000_000];
-  const edges = await Promise.all(sizes.map(() => startBenchEdge()));
-  try {
-    const workload = new Workload();
-    for (const [at, edge] of edges.entries()) {
-      const each = Math.ceil((sizes[at] ?? 0) / 3);
-      for (let from = 0; from < each; from += 5_000)
-        await edge.call("/apply", { ...ONE_OBJECT, events: workload.oneEach(from, Math.min(each, from + 5_000)) });
-    }
-    const updates: number[][] = edges.map(() => []);
-    const reads: number[][] = edges.map(() => []);
-    for (let round = 0; round < 5; round++) {
-      for (const [at, edge] of edges.entries()) {
-        const each = Math.ceil((sizes[at] ?? 0) / 3);
-        let started = performance.now();
-        await edge.call("/apply", { ...ONE_OBJECT, events: workload.events(2_000, each, { days: 1 }) });
-        updates[at]?.push(performance.now() - started);
-        started = performance.now();
-        await edge.call("/read-each", { objects: 1, requests: workload.requests(500, each) });
-        reads[at]?.push(performance.now() - started);
-      }
-    }
-    const ratio = (values: number[][]): number => quantile(values[1] ?? [], 0.5) / quantile(values[0] ?? [], 0.5);
-    const note = `${sizes[0]} to ${sizes[1]} entities`;
-    return [
-      { ...rowOf("growth.update", "x", [ratio(updates)], lower(2, 1.2)), note },
-      { ...rowOf("growth.read", "x", [ratio(reads)], lower(2, 1.2)), note },
-    ];
-  } finally {
-    await Promise.all(edges.map((edge) => edge.stop()));
-  }
-}
-
-async function offline(quick: boolean): Promise<ReportRow[]> {
-  const count = quick ? 20_000 : 400_000;
-  const workload = new Workload();
-  const folder = mkdtempSync(join(tmpdir(), "bench-features-"));
-  try {
-    const files = Array.from({ length: 8 }, (_, at) => {
-      const path = join(folder, `events-${at}.ndjson`);
-      const lines = workload.events(count / 8, count / 10).map((event) => `${JSON.stringify(event)}\n`);
-      writeFileSync(path, lines.join(""));
-      return path;
-    });
-    const threads = Math.min(8, availableParallelism());
-    const options = {
-      files,
-      service: FRAUD_FEATURES,
-      out: join(folder, "rows.parquet"),
-      maturityMs: 0,
-      threads,
-      onStage: () => {},
-    };
-    const all = await buildFeatures(options);
-    // A log is mostly history: rows are wanted for a part of it, and the rest is replayed for their features.
-    const tenth = await buildFeatures({ ...options, from: Date.now() - 3 * 86_400_000 });
-    const goal = higher(100_000, 500_000);
-    return [
-      {
-        ...rowOf("offline.rows_per_second", "1/s", [tenth.events / tenth.seconds], goal),
-        note: `${count} log rows replayed, a row of features for a tenth, ${threads} threads, from NDJSON to Parquet`,
-      },
-      {
-        ...rowOf("offline.feature_rows_per_second", "1/s", [all.rows / all.seconds]),
-        note: "a row of features for every log row",
-      },
-    ];
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
 async function parity(onStage: (text: string) => void): Promise<ReportRow[]> {
   const folder = handbookFolder();
   if (folder === null) {
@@ -240,9 +164,4 @@ async function parity(onStage: (text: string) => void): Promise<ReportRow[]> {
       note: `of ${served.values} in ${served.rows} decisions`,
     },
   ];
-}
-
-function quantile(values: readonly number[], at: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? Number.NaN;
 }

@@ -49,7 +49,7 @@ export async function* handbookEvents(
   yield* waiting.slice(next);
 }
 
-interface Transaction {
+export interface Transaction {
   readonly id: string;
   readonly placedAt: string;
   readonly at: number;
@@ -58,7 +58,7 @@ interface Transaction {
   readonly cents: number;
 }
 
-function transaction({ id, placedAt, at, customer, terminal, cents }: Transaction): StoredEvent {
+export function transaction({ id, placedAt, at, customer, terminal, cents }: Transaction): StoredEvent {
   return {
     specversion: "1.0",
     id: `tx-${id}`,
@@ -81,7 +81,7 @@ function transaction({ id, placedAt, at, customer, terminal, cents }: Transactio
   };
 }
 
-function chargeback({ id, placedAt, at, customer, terminal, cents }: Transaction): StoredEvent {
+export function chargeback({ id, placedAt, at, customer, terminal, cents }: Transaction): StoredEvent {
   const reportedAt = at + HANDBOOK_DELAY_MS;
   return {
     specversion: "1.0",

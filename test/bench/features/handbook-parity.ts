@@ -17,8 +17,8 @@ const TO = Date.parse("2018-08-01T00:00:00Z");
 const HISTORY_FROM = FROM - 38 * 86_400_000;
 /** The reference file has six decimals. */
 const TOLERANCE = 1e-6;
-const CHUNK = 1_000;
-const DIMENSIONS = { objects: 1, batch: 200 } as const;
+const CHUNK = 2_000;
+const DIMENSIONS = { objects: 1, batch: 500 } as const;
 
 export interface Parity {
   readonly rows: number;
@@ -86,34 +86,61 @@ export async function offlineParity(folder: string): Promise<Parity> {
 /** The same rows through shards in workerd: the history by the queue's path, each order of the week as a decision in its turn. */
 export async function shardParity(folder: string, onProgress: (text: string) => void): Promise<Parity> {
   const comparison = new Comparison(await handbookReference(folder));
+  const events = await driveShards(
+    handbookEvents(folder),
+    { historyFrom: HISTORY_FROM, from: FROM, to: TO },
+    (id, vector) => comparison.add(id, (at) => vector[at] ?? Number.NaN),
+    onProgress,
+  );
+  return comparison.result(events);
+}
+
+export interface Driven {
+  /** Epoch milliseconds: earlier events are left out; orders from `from` until `to` are decisions. */
+  readonly historyFrom: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Drives events in order of visibility through shards in workerd of their own. Returns how many. */
+export async function driveShards(
+  log: AsyncIterable<StoredEvent> | Iterable<StoredEvent>,
+  { historyFrom, from, to }: Driven,
+  onVector: (orderId: string, vector: readonly (number | null)[]) => void,
+  onProgress: (text: string) => void = () => {},
+): Promise<number> {
   const edge = await startBenchEdge();
   let events = 0;
   let pending: StoredEvent[] = [];
   try {
     const flush = async (): Promise<void> => {
       if (pending.length === 0) return;
-      await (pending.some((event) => event.ingestedAt >= FROM)
-        ? decide(edge, pending, comparison)
+      await (pending.some((event) => event.ingestedAt >= from)
+        ? decide(edge, pending, onVector)
         : edge.call("/apply", { ...DIMENSIONS, events: pending }));
       events += pending.length;
       pending = [];
       if (events % 50_000 < CHUNK) onProgress(`${events} events through the shards`);
     };
-    for await (const event of handbookEvents(folder)) {
-      if (event.ingestedAt < HISTORY_FROM) continue;
-      if (event.ingestedAt >= TO) break;
-      const startsWeek = event.ingestedAt >= FROM && pending.some((earlier) => earlier.ingestedAt < FROM);
-      if (pending.length >= CHUNK || startsWeek) await flush();
+    for await (const event of log) {
+      if (event.ingestedAt < historyFrom) continue;
+      if (event.ingestedAt >= to) break;
+      const startsDecisions = event.ingestedAt >= from && pending.some((earlier) => earlier.ingestedAt < from);
+      if (pending.length >= CHUNK || startsDecisions) await flush();
       pending.push(event);
     }
     await flush();
-    return comparison.result(events);
+    return events;
   } finally {
     await edge.stop();
   }
 }
 
-async function decide(edge: BenchEdge, events: readonly StoredEvent[], comparison: Comparison): Promise<void> {
+async function decide(
+  edge: BenchEdge,
+  events: readonly StoredEvent[],
+  onVector: (orderId: string, vector: readonly (number | null)[]) => void,
+): Promise<void> {
   const steps = events.map((event) =>
     event.type === "order.placed.v1"
       ? {
@@ -128,5 +155,5 @@ async function decide(edge: BenchEdge, events: readonly StoredEvent[], compariso
   );
   const vectors = await edge.call<(number | null)[][]>("/in-sequence", { ...DIMENSIONS, steps });
   const orders = events.flatMap((event) => (event.type === "order.placed.v1" ? [event.data.orderId] : []));
-  for (const [index, id] of orders.entries()) comparison.add(id, (at) => vectors[index]?.[at] ?? Number.NaN);
+  for (const [index, id] of orders.entries()) onVector(id, vectors[index] ?? []);
 }

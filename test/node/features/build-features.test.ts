@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -70,12 +70,84 @@ describe("building training rows in bounded memory", () => {
     }
   });
 
-  it("names the file and line that cannot be read, and leaves no file half written behind a success", async () => {
-    const broken = join(folder, "broken.ndjson");
-    writeFileSync(broken, `${JSON.stringify(generatedLog(1, 1)[0])}\n{"half":`);
-    const options = { service: FRAUD_FEATURES, maturityMs: MATURITY_MS, threads: 1, onStage: () => {} };
-    await expect(buildFeatures({ ...options, files: [broken], out: join(folder, "none.parquet") })).rejects.toThrow(
-      `${broken}, line 2 is not JSON`,
-    );
+  it("names the file and line that cannot be read, and leaves the file of an earlier build as it was", async () => {
+    const [event] = generatedLog(1, 1);
+    const line = JSON.stringify(event);
+    const out = join(folder, "kept.parquet");
+    writeFileSync(out, "earlier");
+    const cut = gzipSync(Buffer.from(`${line}\n`.repeat(2_000)));
+    const cases: readonly (readonly [string, string | Buffer, string])[] = [
+      ["half.ndjson", `${line}\n{"half":`, "half.ndjson, line 2 is not JSON"],
+      ["nan.ndjson", line.replace(/"ingestedAt":\d+/, '"ingestedAt":NaN'), "nan.ndjson, line 1 is not JSON"],
+      ["value.ndjson", "\n17\n", "value.ndjson, line 2 is no stored event but a single value"],
+      [
+        "clock.ndjson",
+        JSON.stringify({ ...event, time: "yesterday" }),
+        'line 1 is no stored event: its time is "yesterday"',
+      ],
+      [
+        "when.ndjson",
+        JSON.stringify({ ...event, ingestedAt: "soon" }),
+        'its ingestedAt is "soon", not epoch milliseconds',
+      ],
+      ["whose.ndjson", JSON.stringify({ ...event, source: null }), "it needs type, source and id"],
+      ["cut.ndjson.gz", cut.subarray(0, cut.length - 20), "cut.ndjson.gz is cut off or damaged"],
+      ["plain.ndjson.gz", line, "plain.ndjson.gz is cut off or damaged"],
+      ["long.ndjson", `"${"x".repeat(3 * 1024 * 1024)}`, "long.ndjson has a line of more than 1048576 bytes at byte 0"],
+    ];
+    for (const [name, content, message] of cases) {
+      const path = join(folder, name);
+      writeFileSync(path, content);
+      const build = buildFeatures({
+        files: [path],
+        service: FRAUD_FEATURES,
+        out,
+        maturityMs: MATURITY_MS,
+        threads: 1,
+        onStage: () => {},
+      });
+      await expect(build, name).rejects.toThrow(message);
+    }
+    expect(readFileSync(out, "utf8")).toBe("earlier");
+    expect(readdirSync(folder).filter((name) => name.includes("unfinished"))).toEqual([]);
+  });
+
+  it("counts no absurd time, no poisoned value and no clock that runs ahead, as the stream does", async () => {
+    const events = generatedLog(300, 9).map((event, at) => ({ ...event, ingestedAt: event.ingestedAt + at }));
+    const changed = (at: number, change: object): StoredEvent => {
+      const event = events[at] as StoredEvent & { data: object };
+      return { ...event, id: `bad-${at}`, data: { ...event.data, orderId: `bad-${at}`, ...change } } as StoredEvent;
+    };
+    const places = events.flatMap((event, at) => (event.type === "order.placed.v1" ? [at] : []));
+    const bad = [
+      { placedAt: "9999-12-31T23:59:59.999Z" },
+      { placedAt: "0001-01-01T00:00:00.000Z" },
+      { placedAt: "no time" },
+      { total: { amount: "many", currency: "EUR" } },
+      { total: { amount: 1e300, currency: "EUR" } },
+      { total: null, payment: [], customerId: 7 },
+      { customerId: "\ud800 lone", deviceId: "" },
+      { placedAt: new Date((events[100]?.ingestedAt ?? 0) + 3_600_000).toISOString() },
+    ].map((change, at) => changed(places[at * 10] ?? 0, change));
+    const log = [...events, ...bad].toSorted((a, b) => a.ingestedAt - b.ingestedAt);
+    const path = join(folder, "bad.ndjson");
+    writeFileSync(path, log.map((event) => JSON.stringify(event)).join("\r\n"));
+    const out = join(folder, "bad.parquet");
+    await buildFeatures({ files: [path], service: FRAUD_FEATURES, out, maturityMs: 0, threads: 1, onStage: () => {} });
+    const rows = await buildTrainingRows({
+      events: log,
+      catalog: FEATURE_CATALOG,
+      service: FRAUD_FEATURES,
+      label: fraudLabel,
+      maturityMs: 0,
+    });
+    const written = await parquetReadObjects({ file: await asyncBufferFromFile(out) });
+    expect(written).toHaveLength(rows.rows);
+    const expected = new Map(rows.orderIds.map((id, row) => [id, rows.columns.map((column) => column[row])]));
+    for (const row of written)
+      expect(
+        FRAUD_FEATURES.names.map((name) => row[name]),
+        String(row["order_id"]),
+      ).toEqual(expected.get(String(row["order_id"])));
   });
 });
