@@ -14,6 +14,8 @@ type Client = Pick<ApiClient, "call">;
 /** The event log: objects that never change, named. */
 export interface LogSource {
   list(signal: AbortSignal | undefined): Promise<readonly string[]>;
+  /** Names of the objects that hold recommendations as they were shown, read like all others; absent where none are kept. */
+  exposures?(signal: AbortSignal | undefined): Promise<readonly string[]>;
   /** NDJSON, decompressed. @throws PipelineError `invalid_input` when it is not what was listed, or cut */
   read(name: string, signal: AbortSignal | undefined): Promise<Uint8Array>;
 }
@@ -29,18 +31,20 @@ export interface ModelRegistry {
 const MAX_OBJECT_BYTES = 256 * 1024 * 1024;
 
 export function workerLog(client: Client): LogSource {
+  const list = async (log: "events" | "exposures"): Promise<readonly string[]> => {
+    const names: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = { log, limit: 1_000, ...(cursor !== undefined && { cursor }) };
+      const { body } = await client.call(listEventLog, { query });
+      for (const { key } of body.objects) names.push(key);
+      cursor = body.cursor ?? undefined;
+    } while (cursor !== undefined);
+    return names;
+  };
   return {
-    list: async () => {
-      const names: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const query = cursor === undefined ? { limit: 1_000 } : { limit: 1_000, cursor };
-        const { body } = await client.call(listEventLog, { query });
-        for (const { key } of body.objects) names.push(key);
-        cursor = body.cursor ?? undefined;
-      } while (cursor !== undefined);
-      return names;
-    },
+    list: () => list("events"),
+    exposures: () => list("exposures"),
     read: async (name) => {
       const { body } = await client.call(readEventLog, { query: { key: name } });
       return unzip(body, name);

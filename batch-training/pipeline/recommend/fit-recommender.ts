@@ -3,9 +3,11 @@ import type { RecommenderBundle } from "../../../models/recommend/bundle.ts";
 import type { RecommendPolicy } from "../../../models/recommend/policy.ts";
 import type { BlendScale, ServedPart } from "../../../models/recommend/served-recommender.ts";
 import { serveBlend } from "../../train/recommenders/blend.ts";
-import { fitRanker } from "../../train/recommenders/two-stage/fit-ranker.ts";
+import { fitRanker, joinRows, RANKER_PARAMETERS } from "../../train/recommenders/two-stage/fit-ranker.ts";
 import { buildBundle } from "./build-bundle.ts";
 import { learnBlend } from "./fit-retrieval.ts";
+import type { GbdtParametersInput } from "../../train/gbdt/parameters.ts";
+import { shownRows } from "./shown-lists.ts";
 import { fitPart, PARTS } from "./parts.ts";
 import { type Question, questionsOf } from "./questions.ts";
 import { rankingRows } from "./ranking-rows.ts";
@@ -37,6 +39,8 @@ export interface Learned {
   readonly questions: number;
 }
 
+/** Fewer and bolder steps than on outside data: a recommender is trained with every start of the loop. */
+const RANKING_PARAMETERS: GbdtParametersInput = { ...RANKER_PARAMETERS, trees: 120, learningRate: 0.08 };
 /** Fewer groups than this teach a ranker nothing: the first stage serves alone. */
 const MIN_GROUPS = 100;
 
@@ -64,9 +68,12 @@ export async function learn(
     changes: log.changes,
     since: slice.from,
   });
+  const shown = shownRows(log.shown, slice.until);
   const enough = rows.groups.length >= MIN_GROUPS;
-  const ranker = enough ? (await fitRanker(rows, context)).onnx : null;
-  context.progress(2, 2, `${rows.groups.length} questions, ${rows.labels.length} candidates`);
+  const all = shown === null ? rows : joinRows([rows, shown]);
+  const ranker = enough ? (await fitRanker(all, { ...context, parameters: RANKING_PARAMETERS })).onnx : null;
+  const lists = shown === null ? "no lists shown" : `${shown.groups.length} lists shown`;
+  context.progress(2, 2, `${rows.groups.length} questions, ${rows.labels.length} candidates, ${lists}`);
   return { weights: learned.weights, scale: learned.scale, ranker, questions: rows.groups.length };
 }
 

@@ -1,6 +1,7 @@
 /** The recommender's data: from log objects to facts, and the slices of time that teach and judge. */
-import type { StoredEvent } from "../../../models/contract/events.ts";
 import { EventLogSnapshot } from "../../sources/event-log.ts";
+import type { ExposureRecord } from "../../../models/recommend/exposure.ts";
+import { shownLists } from "./shown-lists.ts";
 import type { SplitPlan, StageContext } from "../model-definition.ts";
 import { PipelineError, StageRefusal } from "../pipeline-error.ts";
 import type { LogSource } from "../sources.ts";
@@ -16,8 +17,15 @@ const MIN_DAYS = 7;
 const MIN_FACTS = 1_000;
 const DAY_MS = 86_400_000;
 
+interface LogObject {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface RecommendData {
-  readonly objects: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  readonly objects: readonly LogObject[];
+  /** Recommendations as they were shown. */
+  readonly exposures: readonly LogObject[];
 }
 
 export interface RecommendSplit extends SplitPlan {
@@ -26,11 +34,22 @@ export interface RecommendSplit extends SplitPlan {
   readonly testFrom: number;
 }
 
-export async function readObjects(
+export async function readLogs(
+  log: LogSource,
+  names: { readonly objects: readonly string[]; readonly exposures: readonly string[] },
+  context: StageContext,
+): Promise<RecommendData> {
+  return {
+    objects: await readObjects(log, names.objects, context),
+    exposures: await readObjects(log, names.exposures, context),
+  };
+}
+
+async function readObjects(
   log: LogSource,
   names: readonly string[],
   context: StageContext,
-): Promise<RecommendData> {
+): Promise<readonly LogObject[]> {
   const objects: { name: string; bytes: Uint8Array }[] = [];
   for (let start = 0; start < names.length; start += READ_CONCURRENCY) {
     context.signal?.throwIfAborted();
@@ -39,11 +58,11 @@ export async function readObjects(
     for (const [index, bytes] of bodies.entries()) objects.push({ name: group[index] ?? "", bytes });
     context.progress(objects.length, names.length, `${objects.length} log objects`);
   }
-  return { objects };
+  return objects;
 }
 
 /** Every event by (source, id) once. @throws PipelineError for a damaged line */
-function eventsOf({ objects }: RecommendData): Generator<StoredEvent> {
+function snapshotOf({ objects }: RecommendData): EventLogSnapshot {
   const snapshot = new EventLogSnapshot();
   for (const { name, bytes } of objects) {
     try {
@@ -53,13 +72,38 @@ function eventsOf({ objects }: RecommendData): Generator<StoredEvent> {
       throw error;
     }
   }
-  return snapshot.events();
+  return snapshot;
 }
 
-export const factsFrom = (data: RecommendData): ShopLog => shopLog(eventsOf(data));
+/** @throws StageRefusal for a log that no recommender can come from */
+export function factsFrom(data: RecommendData): ShopLog {
+  const snapshot = snapshotOf(data);
+  const log = shopLog(snapshot.events());
+  describeFacts(log);
+  if (data.exposures.length === 0) return log;
+  let asOf = 0;
+  for (const { ingestedAt } of snapshot.events()) asOf = Math.max(asOf, ingestedAt);
+  return { ...log, shown: shownLists(exposuresOf(data), snapshot.events(), asOf) };
+}
+
+function* exposuresOf({ exposures }: RecommendData): Generator<ExposureRecord> {
+  for (const { name, bytes } of exposures) {
+    for (const [at, line] of new TextDecoder().decode(bytes).split("\n").entries()) {
+      if (line === "") continue;
+      try {
+        yield JSON.parse(line) as ExposureRecord;
+      } catch (error) {
+        throw new PipelineError(
+          "invalid_input",
+          `the log of exposures is damaged at ${name}, line ${at + 1}: ${String(error)}`,
+        );
+      }
+    }
+  }
+}
 
 /** @throws StageRefusal for a log that no recommender can come from */
-export function validateFacts(log: ShopLog): readonly string[] {
+export function describeFacts(log: ShopLog): string {
   const days = (log.until - log.from) / DAY_MS;
   if (log.product.length < MIN_FACTS || days < MIN_DAYS) {
     throw new StageRefusal([
@@ -68,9 +112,7 @@ export function validateFacts(log: ShopLog): readonly string[] {
   }
   const customers = log.known.reduce((sum, known) => sum + known, 0);
   const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
-  return [
-    `${log.product.length} views, carts and purchases from ${day(log.from)} to ${day(log.until)} by ${customers} customers and ${log.visitors.length - customers} visits of strangers, with ${log.productIds.length} products`,
-  ];
+  return `${log.product.length} views, carts and purchases from ${day(log.from)} to ${day(log.until)} by ${customers} customers and ${log.visitors.length - customers} visits of strangers, with ${log.productIds.length} products`;
 }
 
 export function splitFacts(log: ShopLog): RecommendSplit {
@@ -92,6 +134,7 @@ export function splitFacts(log: ShopLog): RecommendSplit {
     // What is published is fitted once more on everything, with what was learned before the test slice.
     trainedTo: log.until,
     notes: [
+      describeFacts(log),
       `parts learn from ${first} facts before ${day(learnFrom)}, blend and second stage from ${second - first} up to ${day(testFrom)}, ${log.at.length - second} later ones judge; then the parts are fitted on all of them`,
     ],
   };

@@ -11,14 +11,7 @@ import type { ExportedInput, ManifestParts, ModelDefinition, Pin, Proof } from "
 import { StageRefusal } from "../pipeline-error.ts";
 import type { LogSource, ModelRegistry } from "../sources.ts";
 import { compareGroups, compareWithChampion, evaluateRecommender, filesOf } from "./recommend-checks.ts";
-import {
-  factsFrom,
-  type RecommendData,
-  type RecommendSplit,
-  readObjects,
-  splitFacts,
-  validateFacts,
-} from "./recommend-data.ts";
+import { factsFrom, type RecommendData, type RecommendSplit, readLogs, splitFacts } from "./recommend-data.ts";
 import { RANKER_FILE, RECOMMEND_PARAMETERS, type RecommenderModel, trainRecommender } from "./recommend-fit.ts";
 import { goldenRanking, rankingSample } from "./golden-ranking.ts";
 import type { ShopLog } from "./shop-log.ts";
@@ -40,8 +33,16 @@ export function recommendModel(sources: RecommendSources): Definition {
     parameters: RECOMMEND_PARAMETERS,
     space: null,
     pin: (signal) => pin(sources, signal),
-    extract: ({ pin: { data } }, context) => readObjects(sources.log, data["objects"] as string[], context),
-    validate: async ({ data }) => validateFacts(factsFrom(data)),
+    extract: ({ pin: { data } }, context) =>
+      readLogs(
+        sources.log,
+        { objects: data["objects"] as string[], exposures: data["exposures"] as string[] },
+        context,
+      ),
+    // Whether the facts suffice shows when they are read, which is the next stage.
+    validate: async ({ data: { objects, exposures } }) => [
+      `${objects.length} objects of events, ${exposures.length} of lists shown`,
+    ],
     features: async ({ data }) => factsFrom(data),
     split: async ({ rows }) => splitFacts(rows),
     train: trainRecommender,
@@ -70,9 +71,10 @@ const ABOUT = {
 /** A champion that ranks over other features cannot be asked; the new version then stands on the rivals alone. */
 async function pin({ log, registry }: RecommendSources, signal: AbortSignal | undefined): Promise<Pin> {
   const [objects, serving] = await Promise.all([log.list(signal), registry.serving(RECOMMENDER_MODEL)]);
+  const exposures = (await log.exposures?.(signal)) ?? [];
   const manifest = serving === null ? null : await registry.manifest(RECOMMENDER_MODEL, serving);
   const comparable = manifest?.featureService.hash === RANKING_SERVICE.hash;
-  return { data: { objects: [...objects] }, champion: comparable ? serving : null };
+  return { data: { objects: [...objects], exposures: [...exposures] }, champion: comparable ? serving : null };
 }
 
 async function loadChampion(registry: ModelRegistry, version: string) {

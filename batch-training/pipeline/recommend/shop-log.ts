@@ -2,6 +2,7 @@
 import type { StoredEvent } from "../../../models/contract/events.ts";
 import { type ProductChange, productChangeOf } from "../../../models/recommend/live-product.ts";
 import { type IdentifiedFact, type VisitorFact, visitorFactsOf } from "../../../models/recommend/visitor-history.ts";
+import { NOTHING_SHOWN, type ShownLists } from "./shown-lists.ts";
 import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
 
 /** Facts grouped by visitor and, within a visitor, by time; columns of equal length. Plain data, so that a run can keep it. */
@@ -23,6 +24,8 @@ export interface ShopLog {
   readonly order: Int32Array;
   /** In order of time. */
   readonly changes: readonly ProductChange[];
+  /** Recommendations as they were shown. */
+  readonly shown: ShownLists;
   /** Epoch milliseconds of the first and the last fact; 0 without any. */
   readonly from: number;
   readonly until: number;
@@ -78,6 +81,7 @@ function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChan
       fact.action === "purchase" ? orders.of(fact.identity.split("\n").slice(0, 2).join("\n")) : -1,
     ),
     changes: changes.toSorted((a, b) => a.at - b.at),
+    shown: NOTHING_SHOWN,
     from: at.reduce((least, time) => Math.min(least, time), at[0] ?? 0),
     until: at.reduce((most, time) => Math.max(most, time), 0),
   };

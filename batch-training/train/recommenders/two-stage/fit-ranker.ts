@@ -39,7 +39,7 @@ export const RANKER_PARAMETERS: GbdtParametersInput = {
 /** Boosted trees with LambdaRank over the candidates (Burges 2010), as the graph that is served. */
 export async function fitRanker(
   rows: RankingRows,
-  options: { readonly seed: number; readonly threads: number },
+  options: { readonly seed: number; readonly threads: number; readonly parameters?: GbdtParametersInput },
 ): Promise<Ranker> {
   const { names, values, labels } = rows;
   const width = names.length;
@@ -52,7 +52,7 @@ export async function fitRanker(
       train: { columns, labels, weights: null, groups: rows.groups },
       validation: null,
     },
-    { ...RANKER_PARAMETERS, threads: options.threads },
+    { ...(options.parameters ?? RANKER_PARAMETERS), threads: options.threads },
     options.seed,
   );
   return { onnx: writeModel(exportGbdt(fit.model)), names };

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bookBefore } from "../../../../../batch-training/pipeline/recommend/products-at.ts";
 import { questionsOf } from "../../../../../batch-training/pipeline/recommend/questions.ts";
-import { splitFacts, validateFacts } from "../../../../../batch-training/pipeline/recommend/recommend-data.ts";
+import { describeFacts, splitFacts } from "../../../../../batch-training/pipeline/recommend/recommend-data.ts";
 import { factsOf, shopLog } from "../../../../../batch-training/pipeline/recommend/shop-log.ts";
 import { trainingBefore } from "../../../../../batch-training/pipeline/recommend/training-logs.ts";
 import { StageRefusal } from "../../../../../batch-training/pipeline/pipeline-error.ts";
@@ -171,11 +171,11 @@ describe("questions", () => {
 
 describe("a log that no recommender can come from", () => {
   it("is refused with what is missing", () => {
-    expect(() => validateFacts(shopLog([]))).toThrow(/0 views, carts and purchases over 0.0 days; 1000 over 7 days/);
+    expect(() => describeFacts(shopLog([]))).toThrow(/0 views, carts and purchases over 0.0 days; 1000 over 7 days/);
     const short = Array.from({ length: 1_200 }, (_, at) =>
       view(START + at, `p${at % 9}`, { customerId: `c-${at % 7}` }),
     );
-    expect(() => validateFacts(shopLog(short))).toThrow(StageRefusal);
+    expect(() => describeFacts(shopLog(short))).toThrow(StageRefusal);
     const gap = [...short, view(START + 60 * DAY, "p1", { customerId: "c-1" })];
     expect(() => splitFacts(shopLog(gap))).toThrow(/a slice of the log's time is empty/);
   });
