@@ -106,9 +106,10 @@ export function historyFor(kind: ServedPart["kind"], history: IndexedHistory): H
 /** The `limit` best of the scores above 0 that pass; a filter is asked only about items that would enter. */
 export function topItems(scores: Float32Array, limit: number, passes: (item: number) => boolean): number[] {
   const heap = new Heap(scores, limit);
+  // A local bound: this loop looks at every item of the catalogue.
+  let least = limit > 0 ? 0 : Infinity;
   for (let item = 0; item < scores.length; item++) {
-    const score = scores[item] ?? 0;
-    if (score > 0 && heap.admits(score) && passes(item)) heap.push(item);
+    if ((scores[item] ?? 0) > least && passes(item)) least = heap.push(item);
   }
   return heap.sorted();
 }
@@ -124,11 +125,8 @@ class Heap {
     this.#limit = limit;
   }
 
-  admits(score: number): boolean {
-    return this.#items.length < this.#limit || (this.#limit > 0 && score > this.#scoreAt(0));
-  }
-
-  push(item: number): void {
+  /** Returns what the next score must exceed. */
+  push(item: number): number {
     if (this.#items.length < this.#limit) {
       this.#items.push(item);
       this.#rise(this.#items.length - 1);
@@ -136,6 +134,7 @@ class Heap {
       this.#items[0] = item;
       this.#sink(0);
     }
+    return this.#items.length < this.#limit ? 0 : this.#scoreAt(0);
   }
 
   sorted(): number[] {

@@ -145,8 +145,11 @@ export class RecommendationServer {
     const { customer } = visitor;
     if (customer === null || visitor.facts.length === 0 || visitor.flags.length > 0 || !isHome(made.request)) return;
     const key = `${tenant}/${customer}/${selection.loaded?.version ?? ""}`;
-    if (now - (this.#precomputedAt.get(key) ?? Number.NEGATIVE_INFINITY) < PRECOMPUTE_AGAIN_MS) return;
-    if (this.#precomputedAt.size >= MAX_REMEMBERED) this.#precomputedAt.clear();
+    const before = this.#precomputedAt.get(key);
+    if (before === undefined && this.#precomputedAt.size >= MAX_REMEMBERED) this.#precomputedAt.clear();
+    // Active is who comes again: the first list is remembered, the second one kept.
+    if (before === undefined) this.#precomputedAt.set(key, Number.NEGATIVE_INFINITY);
+    if (before === undefined || now - before < PRECOMPUTE_AGAIN_MS) return;
     this.#precomputedAt.set(key, now);
     const write = async (): Promise<void> => {
       // Not before the answer.
