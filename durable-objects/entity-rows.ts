@@ -102,7 +102,9 @@ export class EntityRows {
   /** Stores what a call changed: by their tails where these are short, as a whole otherwise. */
   store(changes: readonly ChangedEntity[]): void {
     const appended: (number | Uint8Array)[] = [];
-    for (const { entity, facts } of changes) {
+    // In the order of the table, so that neighbours find their page in memory.
+    const ordered = changes.toSorted((a, b) => a.entity.id - b.entity.id);
+    for (const { entity, facts } of ordered) {
       if (!entity.stored || entity.tail + facts.length > MAX_TAIL_FACTS) {
         this.write(entity);
         continue;
