@@ -136,7 +136,7 @@ async function hitRatio(edge: BenchEdge, quick: boolean): Promise<ReportRow> {
   const decide = (count: number) => edge.call("/attempt-each", { objects: 1, requests: workload.zipf(count, 10_000) });
   await edge.call("/reads", {});
   // Warm-up: most of the 10,000 customers have to have been seen once.
-  for (let round = 0; round < (quick ? 1 : 5); round++) await decide(quick ? 1_000 : 4_000);
+  for (let round = 0; round < (quick ? 2 : 5); round++) await decide(4_000);
   await edge.call("/reads", {});
   await decide(quick ? 1_000 : 5_000);
   const { memory, shard } = await edge.call<{ memory: number; shard: number }>("/reads", {});

@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BuildReport, buildFeatures } from "../../../batch-training/features/build-features.ts";
+import { promisify } from "node:util";
+import type { BuildReport } from "../../../batch-training/features/build-features.ts";
 import { readLines } from "../../../batch-training/features/log-lines.ts";
 import { FRAUD_FEATURES } from "../../../models/catalog/feature-catalog.ts";
 import type { ReportRow } from "../../../models/contract/report.ts";
@@ -23,18 +25,13 @@ export async function offline(quick: boolean, onStage: (text: string) => void): 
     onStage(`offline: writing a log of ${events} events`);
     const files = writeOrderLog({ folder, events, until: UNTIL });
     const threads = Math.min(8, availableParallelism());
-    const build = async (from: number): Promise<BuildReport> =>
-      await buildFeatures({
-        files,
-        service: FRAUD_FEATURES,
-        out: join(folder, "rows.parquet"),
-        maturityMs: 0,
-        threads,
-        from,
-        onStage: (text) => onStage(`offline: ${text}`),
-      });
+    const build = async (from: number): Promise<BuildReport & { readonly peakMegabytes: number }> => {
+      const options = { files, out: join(folder, "rows.parquet"), threads, from };
+      const program = join(import.meta.dirname, "build-process.ts");
+      const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(options)]);
+      return JSON.parse(stdout) as BuildReport & { peakMegabytes: number };
+    };
     const tenth = await build(UNTIL - (LOG_DAYS / 10) * DAY_MS);
-    const peak = process.resourceUsage().maxRSS / 1024;
     const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0) / events;
     const [read, replayed, written] = tenth.stages.map((seconds) => seconds.toFixed(1));
     const rows: ReportRow[] = [
@@ -48,14 +45,14 @@ export async function offline(quick: boolean, onStage: (text: string) => void): 
           `${events} log rows of ${bytes.toFixed(0)} B to ${tenth.rows} rows of ${FRAUD_FEATURES.width} features, ${threads} threads; ` +
           `reading ${read} s, replaying ${replayed} s, writing ${written} s`,
       },
-      rowOf("offline.peak_memory", "MB", [peak]),
+      rowOf("offline.peak_memory", "MB", [tenth.peakMegabytes]),
       {
         ...rowOf("offline.lines_per_second", "1/s", [await linesPerSecond(files)]),
         note: "one thread cutting lines, nothing else",
       },
     ];
     if (events > 2_000_000) return rows;
-    const all = await build(Number.NEGATIVE_INFINITY);
+    const all = await build(0);
     const note = `a row for every order, ${all.rows} of ${events} log rows`;
     rows.push({ ...rowOf("offline.feature_rows_per_second", "1/s", [all.rows / all.seconds]), note });
     return rows;
