@@ -38,6 +38,7 @@ import {
   featureService,
   FRAUD_FEATURES,
 } from "../models/catalog/feature-catalog.ts";
+import { VectorIds } from "./fraud/vector-id.ts";
 import { Authenticator } from "./http/authenticator.ts";
 import type { HttpDeps } from "./http/mount.ts";
 import { SampledRateLimit } from "./http/sampled-rate-limit.ts";
@@ -106,12 +107,13 @@ export function compose(env: Env): Composition {
     all: () => aggregate().all(),
   };
   const flush = (): Promise<void> => flushMetrics(metrics, aggregator);
+  const vectorIds = new VectorIds();
   const scoring = {
     model: FRAUD_MODEL,
     service: FRAUD_FEATURES,
     features,
     models,
-    vectorId,
+    vectorId: (serviceHash: string, asOf: number, vector: Float32Array) => vectorIds.of(serviceHash, asOf, vector),
     now,
     onDecided: observeFreshness(metrics),
   };
@@ -259,15 +261,10 @@ function httpDeps(
   };
 }
 
-/**
- * The newest earlier fact behind a decision tells how fresh its features were. Age 0 is the order itself, where a feature counts
- * it; an order with no history tells nothing.
- */
+/** The newest earlier fact behind a decision tells how fresh its features were; an order with no history tells nothing. */
 function observeFreshness(metrics: MetricRegistry): (features: FeatureVector) => void {
-  return ({ ages }) => {
-    let newest = Number.POSITIVE_INFINITY;
-    for (const age of ages) if (age !== null && age > 0 && age < newest) newest = age;
-    if (Number.isFinite(newest)) metrics.observe("feature_freshness_seconds", newest, { service: FRAUD_FEATURES.name });
+  return ({ newestAge }) => {
+    if (newestAge !== null) metrics.observe("feature_freshness_seconds", newestAge, { service: FRAUD_FEATURES.name });
   };
 }
 
@@ -289,15 +286,6 @@ function reshardDeps(namespace: DurableObjectNamespace<EntityShard>, serving: nu
 /** The decision that the consumer makes for a paid order has one id for ever. */
 export function paidDecisionId(tenant: string, orderId: string): string {
   return `fd-${hex(sha256(encodeUtf8(`${tenant}\norder-paid\n${orderId}`)).subarray(0, 16))}`;
-}
-
-function vectorId(serviceHash: string, asOf: number, vector: Float32Array): string {
-  const head = encodeUtf8(`${serviceHash}\n${asOf}\n`);
-  const bytes = new Uint8Array(head.length + vector.byteLength);
-  bytes.set(head);
-  bytes.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), head.length);
-  // The runtime's own createHash makes a stream object for each digest, which costs five times the hashing.
-  return hex(sha256(bytes));
 }
 
 /** Identity and type of an event that may be anything; the fingerprint makes the same failure one row. */

@@ -63,6 +63,8 @@ export interface FeatureVector {
   readonly statuses: readonly FeatureStatus[];
   /** Seconds since the newest fact behind each feature, at `asOf`; null where there is none. */
   readonly ages: readonly (number | null)[];
+  /** The smallest age above 0, which is the request itself; null where there is none. */
+  readonly newestAge: number | null;
   readonly watermarks: readonly Watermark[];
   readonly degraded: readonly DegradedFlag[];
 }
@@ -115,8 +117,12 @@ export interface FeatureStore {
   peek(request: OrderFeatureRequest): FeatureVector | null;
   /**
    * One parallel round of calls to the entities' shards: records the order as an attempt (once by order id, so that its
-   * event is recognised later) and returns the vector of the state before it. `confirmed` tells that a preceding `peek` of the
-   * same request saw exactly this state. After `deadlineMs` the vector comes from memory or defaults, flagged.
+   * event is recognised later) and returns the vector of the state before it. `confirmed` tells that `peeked`, what `peek` gave
+   * for the same request, was made from exactly this state. After `deadlineMs` the vector comes from memory or defaults, flagged.
    */
-  attempt(request: OrderFeatureRequest, deadlineMs: number): Promise<{ vector: FeatureVector; confirmed: boolean }>;
+  attempt(
+    request: OrderFeatureRequest,
+    deadlineMs: number,
+    peeked?: FeatureVector | null,
+  ): Promise<{ vector: FeatureVector; confirmed: boolean }>;
 }

@@ -34,24 +34,30 @@ export function requestEntities(service: CompiledService, { payload, asOf }: Req
   });
 }
 
-/** The windows of one service, opened for one vector after the other: finishing is synchronous, so they can be used again. */
-const scratchOfService = new WeakMap<CompiledService, OpenedWindow[]>();
-
-function openedScratch(service: CompiledService): OpenedWindow[] {
-  const known = scratchOfService.get(service);
-  if (known) return known;
-  const opened = service.windows.map((): OpenedWindow => ({
-    isKnown: false,
-    state: null,
-    from: 0,
-    to: 0,
-    firstRow: 0,
-    endRow: 0,
-    skip: -1,
-  }));
-  scratchOfService.set(service, opened);
-  return opened;
+/** A vector without what is known of each value. */
+export interface FinishedValues {
+  readonly vector: Float32Array;
+  /** Seconds since the newest earlier fact behind any value; null where there is none. */
+  readonly newestAge: number | null;
 }
+
+/** One finisher a service, for one vector after the other: finishing is synchronous, so its memory can be used again. */
+const finisherOfService = new WeakMap<CompiledService, Finisher>();
+
+function finisherOf(
+  service: CompiledService,
+  states: readonly (EntityState | null | undefined)[],
+  request: RequestContext,
+): Finisher {
+  let finisher = finisherOfService.get(service);
+  if (!finisher) {
+    finisher = new Finisher(service);
+    finisherOfService.set(service, finisher);
+  }
+  finisher.open(states, request);
+  return finisher;
+}
+
 /**
  * Finishes the vector of a service from the states of its entities. `states` are in the service's order of entities: null where the
  * entity has no state, undefined where the request has no such entity or its state could not be read; its features are missing.
@@ -61,7 +67,16 @@ export function finishVector(
   states: readonly (EntityState | null | undefined)[],
   request: RequestContext,
 ): FinishedVector {
-  return new Finisher(service, states, request).run();
+  return finisherOf(service, states, request).run();
+}
+
+/** As `finishVector`, without status and age of each value, which take as long again as the values. */
+export function finishValues(
+  service: CompiledService,
+  states: readonly (EntityState | null | undefined)[],
+  request: RequestContext,
+): FinishedValues {
+  return finisherOf(service, states, request).runValues();
 }
 
 /** Values of all features, support features included, in the order of `CompiledService.features`. */
@@ -77,7 +92,7 @@ export function finishAll(
   states: readonly (EntityState | null | undefined)[],
   request: RequestContext,
 ): FinishedFeatures {
-  return new Finisher(service, states, request).runAll();
+  return finisherOf(service, states, request).runAll();
 }
 
 /** Values of the aggregates of one entity of a service, written into `values`, which has a place for every feature. */
@@ -89,7 +104,7 @@ export function finishEntity(
 ): void {
   const states: (EntityState | null | undefined)[] = service.entities.map(() => undefined);
   states[entity.index] = entity.state;
-  new Finisher(service, states, request).aggregatesInto(entity.index, values);
+  finisherOf(service, states, request).aggregatesInto(entity.index, values);
 }
 
 /** Values of the request's own features, written into `values`. */
@@ -128,37 +143,64 @@ function withFallback(value: number, fallback: number): number {
 
 class Finisher {
   private readonly service: CompiledService;
-  private readonly states: readonly (EntityState | null | undefined)[];
-  private readonly asOf: number;
-  private readonly scope: Scope;
-  private readonly identity: number;
   private readonly opened: readonly OpenedWindow[];
-  private readonly requestFacts: Map<CompiledGroup, Fact>;
   private readonly values: Float64Array;
   private readonly ages: Float64Array;
-  private readonly expired: boolean[] = [];
+  private readonly expired: Uint8Array;
+  private readonly feature: (name: string) => number;
+  private states: readonly (EntityState | null | undefined)[] = [];
+  private asOf = 0;
+  private scope: Scope = { root: null, time: 0, asOf: 0, feature: null };
+  private identity = -1;
+  private requestFacts = new Map<CompiledGroup, Fact>();
 
-  constructor(
-    service: CompiledService,
-    states: readonly (EntityState | null | undefined)[],
-    { payload, asOf, own }: RequestContext,
-  ) {
+  constructor(service: CompiledService) {
+    const { length } = service.features;
     this.service = service;
+    this.opened = service.windows.map(() => ({
+      isKnown: false,
+      state: null,
+      from: 0,
+      to: 0,
+      firstRow: 0,
+      endRow: 0,
+      skip: -1,
+      newest: Number.NEGATIVE_INFINITY,
+    }));
+    this.values = new Float64Array(length);
+    this.ages = new Float64Array(length);
+    this.expired = new Uint8Array(length);
+    this.feature = (name) => this.values[service.positionOf(name)] ?? Number.NaN;
+  }
+
+  /** Begins a vector; nothing of the one before is left. */
+  open(states: readonly (EntityState | null | undefined)[], { payload, asOf, own }: RequestContext): void {
+    this.values.fill(0);
+    this.ages.fill(Number.NaN);
+    this.expired.fill(0);
     this.states = states;
     this.asOf = asOf;
-    this.values = new Float64Array(service.features.length);
-    this.ages = new Float64Array(service.features.length).fill(Number.NaN);
-    this.scope = {
-      root: payload,
-      time: asOf,
-      asOf,
-      feature: (name) => this.values[service.positionOf(name)] ?? Number.NaN,
-    };
-    this.requestFacts = new Map(own?.facts);
-    const identity = own === undefined ? service.request.identity?.(this.scope) : undefined;
+    this.scope = { root: payload, time: asOf, asOf, feature: this.feature };
+    this.requestFacts.clear();
+    if (own !== undefined) for (const [group, fact] of own.facts) this.requestFacts.set(group, fact);
+    const identity = own === undefined ? this.service.request.identity?.(this.scope) : undefined;
     this.identity = typeof identity === "string" ? hash48(identity) : (own?.identity ?? -1);
-    this.opened = openedScratch(service);
     this.openAll();
+  }
+
+  runValues(): FinishedValues {
+    const { vector: positions, width } = this.service;
+    this.evaluateAll();
+    const vector = new Float32Array(width);
+    let newestAge = Number.POSITIVE_INFINITY;
+    for (let position = 0; position < width; position++) {
+      const index = positions[position] as number;
+      vector[position] = this.values[index] as number;
+      const age = this.ages[index] as number;
+      // Age 0 is the request itself; no age is not above it.
+      if (age > 0 && age < newestAge) newestAge = age;
+    }
+    return { vector, newestAge: newestAge === Number.POSITIVE_INFINITY ? null : newestAge };
   }
 
   run(): FinishedVector {
@@ -178,7 +220,7 @@ class Finisher {
     this.evaluateAll();
     const indexes = this.service.features.map((_, index) => index);
     return {
-      values: this.values,
+      values: this.values.slice(),
       statuses: indexes.map((index) => this.statusOf(index)),
       ages: indexes.map((index) => this.ageOf(index)),
     };
@@ -220,6 +262,7 @@ class Finisher {
       opened.firstRow = 0;
       opened.endRow = 0;
       opened.skip = -1;
+      opened.newest = Number.NEGATIVE_INFINITY;
       const { state } = opened;
       if (state === null) continue;
       if (window.group !== group) {
@@ -230,6 +273,7 @@ class Finisher {
       opened.skip = skip;
       opened.firstRow = rowsUpTo(state, group, opened.from);
       opened.endRow = window.delayMs === 0 ? endNow : rowsUpTo(state, group, opened.to);
+      opened.newest = newestFact(opened, window);
     }
   }
 
@@ -245,7 +289,7 @@ class Finisher {
       for (const input of feature.inputs) {
         const age = this.ages[input] as number;
         if (!Number.isNaN(age) && !(age <= (this.ages[index] as number))) this.ages[index] = age;
-        if (this.expired[input]) this.expired[index] = true;
+        if (this.expired[input] === 1) this.expired[index] = 1;
       }
     }
     return value;
@@ -255,11 +299,11 @@ class Finisher {
     const window = this.service.windows[feature.window];
     const opened = this.opened[feature.window];
     if (!window || opened?.isKnown !== true) return Number.NaN;
-    const newest = newestFact(opened, window);
+    const { newest } = opened;
     if (newest > Number.NEGATIVE_INFINITY) {
       this.ages[index] = (this.asOf - newest) / 1000;
       if (this.asOf - newest > window.group.ttlMs) {
-        this.expired[index] = true;
+        this.expired[index] = 1;
         return Number.NaN;
       }
     }
@@ -289,7 +333,7 @@ class Finisher {
   }
 
   private statusOf(index: number): FeatureStatus {
-    if (this.expired[index] === true) return "expired";
+    if (this.expired[index] === 1) return "expired";
     const feature = this.service.features[index];
     if (feature?.kind === "aggregate" && !feature.countsRequest)
       return Number.isNaN(this.ages[index]) ? "missing" : "present";

@@ -12,6 +12,8 @@ export interface OpenedWindow {
   firstRow: number;
   endRow: number;
   skip: number;
+  /** Time of the newest fact that counts, −∞ without one. */
+  newest: number;
 }
 
 function isRetracted(rows: Float64Array, at: number, { group }: CompiledWindow, asOf: number): boolean {

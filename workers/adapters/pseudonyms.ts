@@ -6,27 +6,40 @@ const PSEUDONYM_LENGTH = 22;
 /** Pseudonyms remembered by an isolate: about 4 MB. */
 const MAX_REMEMBERED = 20_000;
 
+type Remembered = Map<string, string>;
+
 /** Keyed pseudonyms (HMAC-SHA-256 over tenant, kind and identifier), remembered in the isolate because shoppers return. */
 export class Pseudonyms {
   readonly #key: string;
-  readonly #remembered = new Map<string, string>();
+  readonly #ofTenant = new Map<string, Pseudonym>();
+  #remembered = 0;
 
   constructor(key: string) {
     this.#key = key;
   }
 
   of(tenant: string): Pseudonym {
-    return (kind, identifier) => this.#pseudonym(tenant, kind, identifier);
+    const known = this.#ofTenant.get(tenant);
+    if (known) return known;
+    const byKind = new Map<PersonalKind, Remembered>();
+    const pseudonym: Pseudonym = (kind, identifier) => {
+      let remembered = byKind.get(kind);
+      if (!remembered) byKind.set(kind, (remembered = new Map()));
+      return remembered.get(identifier) ?? this.#make(tenant, kind, identifier, remembered);
+    };
+    this.#ofTenant.set(tenant, pseudonym);
+    return pseudonym;
   }
 
-  #pseudonym(tenant: string, kind: PersonalKind, identifier: string): string {
-    const input = `${tenant}\n${kind}\n${identifier}`;
-    const known = this.#remembered.get(input);
-    if (known !== undefined) return known;
-    const mac = createHmac("sha256", this.#key).update(input).digest("base64url");
+  #make(tenant: string, kind: PersonalKind, identifier: string, remembered: Remembered): string {
+    const mac = createHmac("sha256", this.#key).update(`${tenant}\n${kind}\n${identifier}`).digest("base64url");
     const pseudonym = `p${mac.slice(0, PSEUDONYM_LENGTH)}`;
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.set(input, pseudonym);
+    remembered.set(identifier, pseudonym);
+    // Functions that were handed out keep their memory for as long as their request takes; new ones begin with none.
+    if (++this.#remembered >= MAX_REMEMBERED) {
+      this.#remembered = 0;
+      this.#ofTenant.clear();
+    }
     return pseudonym;
   }
 }

@@ -12,7 +12,13 @@ import type {
   OrderFeatureRequest,
   VectorRequest,
 } from "../../models/features/feature-store.ts";
-import { finishVector, requestEntities, type RequestContext } from "../../models/features/finish-vector.ts";
+import {
+  finishValues,
+  finishVector,
+  type FinishedVector,
+  requestEntities,
+  type RequestContext,
+} from "../../models/features/finish-vector.ts";
 import { eventIdentity } from "../../models/features/hash.ts";
 import type { EntityShardClient } from "../adapters/entity-shards.ts";
 import { applyEvents, applyFacts } from "./apply-events.ts";
@@ -43,8 +49,6 @@ interface Prepared {
 /** Entity state over Durable Object shards and isolate memory. */
 export class ShardFeatureStore implements FeatureStore {
   readonly #deps: FeatureStoreDeps;
-  /** What the last `peek` of a request saw, and made of it. */
-  readonly #peeked = new WeakMap<OrderFeatureRequest, { versions: readonly number[]; vector: FeatureVector }>();
 
   constructor(deps: FeatureStoreDeps) {
     this.#deps = deps;
@@ -104,19 +108,19 @@ export class ShardFeatureStore implements FeatureStore {
   peek(request: OrderFeatureRequest): FeatureVector | null {
     const prepared = this.#prepareOrder(request);
     const known: Known[] = [];
+    const inMemory = (part: string): Known => this.#deps.cache.get(request.tenant, part);
     for (const name of prepared.names) {
-      const cached = this.#merged(name, (part) => this.#deps.cache.get(request.tenant, part));
+      const cached = this.#merged(name, inMemory);
       if (name !== null && !cached) return null;
       known.push(cached);
     }
-    const vector = vectorOf(prepared, known, new Set());
-    this.#peeked.set(request, { versions: versionsOf(known), vector });
-    return vector;
+    return new FinishedFeatures(prepared, known, []);
   }
 
   async attempt(
     request: OrderFeatureRequest,
     deadlineMs: number,
+    peeked: FeatureVector | null = null,
   ): Promise<{ vector: FeatureVector; confirmed: boolean }> {
     const prepared = this.#prepareOrder(request);
     const before = new Map<string, CachedEntity>();
@@ -129,13 +133,11 @@ export class ShardFeatureStore implements FeatureStore {
     const known = prepared.names.map((name) =>
       this.#merged(name, (part) => before.get(part) ?? this.#fallBack(request.tenant, part, degraded)),
     );
-    const peeked = this.#peeked.get(request);
-    const versions = versionsOf(known);
     // The same versions give the same vector: it is not made twice.
-    if (degraded.size === 0 && peeked && versions.every((version, index) => version === peeked.versions[index])) {
-      return { vector: peeked.vector, confirmed: true };
+    if (degraded.size === 0 && peeked && isSame(peeked.watermarks, watermarksOf(prepared, known))) {
+      return { vector: peeked, confirmed: true };
     }
-    return { vector: vectorOf(prepared, known, degraded), confirmed: false };
+    return { vector: new FinishedFeatures(prepared, known, [...degraded]), confirmed: false };
   }
 
   #service(name: string): CompiledService {
@@ -180,7 +182,7 @@ export class ShardFeatureStore implements FeatureStore {
       const known = one.names.map((name) =>
         this.#merged(name, (part) => found.get(one.tenant)?.get(part) ?? this.#fallBack(one.tenant, part, degraded)),
       );
-      return vectorOf(one, known, degraded);
+      return new FinishedFeatures(one, known, [...degraded]);
     });
   }
 
@@ -207,6 +209,7 @@ export class ShardFeatureStore implements FeatureStore {
   /** The state of an entity from those of its parts; undefined where the request has none or a part is unknown. */
   #merged(name: string | null, partOf: (name: string) => Known): Known {
     if (name === null) return undefined;
+    if (this.#deps.replicas(name) <= 1) return partOf(name);
     const parts = partsOf(name, this.#deps.replicas).map(partOf);
     return mergedEntity(parts, name, this.#deps.catalog);
   }
@@ -268,26 +271,48 @@ function nameOrNull(type: CompiledService["entities"][number]["type"], id: strin
   return typeof id === "string" ? entityName({ type, id }) : null;
 }
 
-function versionsOf(known: readonly Known[]): number[] {
-  return known.map((entity) => entity?.version ?? -1);
-}
-
-function vectorOf(
-  { service, names, context }: Prepared,
-  known: readonly Known[],
-  degraded: ReadonlySet<DegradedFlag>,
-): FeatureVector {
-  const states = known.map((entity) => entity?.state);
+function watermarksOf({ names }: Prepared, known: readonly Known[]): Watermark[] {
   const watermarks: Watermark[] = [];
-  for (const [index, entity] of known.entries()) {
+  for (let index = 0; index < known.length; index++) {
+    const entity = known[index];
     const name = names[index];
     if (entity && typeof name === "string")
       watermarks.push({ entity: name, version: entity.version, ingestedAt: entity.ingestedAt });
   }
-  return {
-    service: { name: service.name, hash: service.hash },
-    ...finishVector(service, states, context),
-    watermarks,
-    degraded: [...degraded],
-  };
+  return watermarks;
+}
+
+function isSame(one: readonly Watermark[], other: readonly Watermark[]): boolean {
+  return one.length === other.length && one.every(({ version }, index) => version === other[index]?.version);
+}
+
+/** A vector, and on demand, which a decision makes no use of, status and age of each value. */
+class FinishedFeatures implements FeatureVector {
+  readonly service: FeatureVector["service"];
+  readonly vector: Float32Array;
+  readonly newestAge: number | null;
+  readonly watermarks: readonly Watermark[];
+  readonly degraded: readonly DegradedFlag[];
+  readonly #details: () => FinishedVector;
+
+  constructor(prepared: Prepared, known: readonly Known[], degraded: readonly DegradedFlag[]) {
+    const { service, context } = prepared;
+    // States are never changed in place, so that the details are those of the same vector.
+    const states = known.map((entity) => entity?.state);
+    const { vector, newestAge } = finishValues(service, states, context);
+    this.service = service;
+    this.vector = vector;
+    this.newestAge = newestAge;
+    this.watermarks = watermarksOf(prepared, known);
+    this.degraded = degraded;
+    this.#details = () => finishVector(service, states, context);
+  }
+
+  get statuses(): FeatureVector["statuses"] {
+    return this.#details().statuses;
+  }
+
+  get ages(): FeatureVector["ages"] {
+    return this.#details().ages;
+  }
 }

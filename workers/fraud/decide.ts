@@ -42,10 +42,17 @@ interface Scored {
   readonly degraded: DegradedFlag[];
 }
 
-/** From vector to decision record. The model answers if there is one for these features; the stated rule set otherwise, flagged. */
-export async function decide(service: FraudFeatures, input: DecideInput): Promise<DecisionRecord> {
-  const scored = (await scoredByModel(service, input)) ?? scoredByRules(service, input, []);
-  const { features, order } = input;
+/**
+ * From vector to decision record. The model answers if there is one for these features; the stated rule set otherwise, flagged. At
+ * once, unless the model runs elsewhere.
+ */
+export function decide(service: FraudFeatures, input: DecideInput): DecisionRecord | Promise<DecisionRecord> {
+  const scored = scoredByModel(service, input);
+  return scored instanceof Promise ? scored.then((later) => recordOf(input, later)) : recordOf(input, scored);
+}
+
+function recordOf(input: DecideInput, scored: Scored): DecisionRecord {
+  const { features, order, selection } = input;
   return {
     v: 1,
     decisionId: input.decisionId,
@@ -56,36 +63,57 @@ export async function decide(service: FraudFeatures, input: DecideInput): Promis
     subject: order.customerId,
     model: scored.model?.name ?? null,
     modelVersion: scored.model?.version ?? null,
-    arm: input.selection.arm,
-    epoch: input.selection.epoch,
+    arm: selection.arm,
+    epoch: selection.epoch,
     featureService: { name: features.service.name, hash: features.service.hash },
     featureVectorId: input.featureVectorId,
-    vector: Array.from(features.vector, (value) => (Number.isNaN(value) ? null : value)),
-    watermarks: [...features.watermarks],
+    vector: withNulls(features.vector),
+    watermarks: features.watermarks.slice(),
     asOf: input.asOf,
     rawScore: scored.rawScore,
     score: scored.score,
     outcome: scored.outcome,
     reasons: scored.reasons,
-    degraded: [...new Set([...input.selection.degraded, ...features.degraded, ...scored.degraded])],
+    degraded: distinct(selection.degraded, features.degraded, scored.degraded),
     decidedAt: input.decidedAt,
   };
+}
+
+/** JSON has no NaN. */
+function withNulls(vector: Float32Array): (number | null)[] {
+  const values: (number | null)[] = [];
+  for (let index = 0; index < vector.length; index++) {
+    const value = vector[index] as number;
+    values.push(Number.isNaN(value) ? null : value);
+  }
+  return values;
+}
+
+function distinct(...flags: readonly (readonly DegradedFlag[])[]): DegradedFlag[] {
+  return flags.every(({ length }) => length === 0) ? [] : [...new Set(flags.flat())];
 }
 
 export function outcomeOf(score: number, policy: FraudPolicy): FraudOutcome {
   return score >= policy.declineAt ? "decline" : score >= policy.reviewAt ? "review" : "approve";
 }
 
-async function scoredByModel(service: FraudFeatures, input: DecideInput): Promise<Scored | null> {
+function scoredByModel(service: FraudFeatures, input: DecideInput): Scored | Promise<Scored> {
   const { model } = input.selection;
-  if (!model) return null;
+  if (!model) return scoredByRules(service, input, []);
   if (model.featureService.hash !== service.hash) return scoredByRules(service, input, ["feature-set-unknown"]);
-  let score: number;
+  const failed = (): Scored => scoredByRules(service, input, ["engine-failed"]);
+  let score: number | Promise<number>;
   try {
-    score = await model.score(input.features.vector);
+    score = model.score(input.features.vector);
   } catch {
-    return scoredByRules(service, input, ["engine-failed"]);
+    return failed();
   }
+  return typeof score === "number"
+    ? judged(service, input, model, score)
+    : score.then((later) => judged(service, input, model, later), failed);
+}
+
+function judged(service: FraudFeatures, input: DecideInput, model: ServingModel, score: number): Scored {
   if (!(score >= 0 && score <= 1)) return scoredByRules(service, input, ["engine-failed"]);
   const outcome = outcomeOf(score, model.policy ?? RULES_POLICY);
   if (outcome === "approve" && !input.explain)

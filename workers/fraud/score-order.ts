@@ -67,7 +67,7 @@ export async function scoreOrder(deps: ScoreDeps, request: ScoreRequest): Promis
   const wanted: OrderFeatureRequest = { tenant, service: deps.service.name, order, asOf: Date.parse(order.placedAt) };
   const selected = deps.models.select(tenant, deps.model, order.customerId);
   const selection = selected instanceof Promise ? await selected : selected;
-  const decideFrom = (features: FeatureVector): Promise<DecisionRecord> =>
+  const decideFrom = (features: FeatureVector): DecisionRecord | Promise<DecisionRecord> =>
     decide(deps.service, {
       tenant,
       trigger: "api",
@@ -83,9 +83,10 @@ export async function scoreOrder(deps: ScoreDeps, request: ScoreRequest): Promis
 
   const remembered = deps.features.peek(wanted);
   if (remembered) {
-    const provisional = await decideFrom(remembered);
+    const made = decideFrom(remembered);
+    const provisional = made instanceof Promise ? await made : made;
     const [attempt, stored] = await Promise.all([
-      deps.features.attempt(wanted, FEATURE_DEADLINE_MS),
+      deps.features.attempt(wanted, FEATURE_DEADLINE_MS, remembered),
       deps.decisions.put(provisional, { claim }).catch(() => null),
     ]);
     if (attempt.confirmed && stored !== null) {

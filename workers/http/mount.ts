@@ -77,29 +77,28 @@ export function mount<P extends z.ZodObject, Q extends z.ZodObject, B extends Js
       logError("unhandled error", error, { requestId, operation: operationId });
       answer = problemResponse(new Failure("internal"), requestId);
     }
-    const response = responseOf(answer, { requestId, traceparent, isLimited: access !== "open" });
-    deps.metrics.count("http_requests_total", { operation: operationId, status: String(response.status) });
+    const common = commonHeaders(requestId, traceparent, access !== "open");
+    const status = answer instanceof JsonAnswer ? 200 : answer.status;
+    deps.metrics.count("http_requests_total", { operation: operationId, status: String(status) });
     deps.afterResponse(waitUntil);
-    return response;
+    return responseOf(answer, common);
   });
 }
 
+function commonHeaders(requestId: string, traceparent: string, isLimited: boolean): Record<string, string> {
+  return isLimited
+    ? { "x-request-id": requestId, traceparent, "ratelimit-policy": RATE_LIMIT_POLICY }
+    : { "x-request-id": requestId, traceparent };
+}
+
 /** Each header set on a response is a call into the runtime, so those of a JSON answer are handed over together. */
-function responseOf(
-  answer: Response | JsonAnswer,
-  { requestId, traceparent, isLimited }: { requestId: string; traceparent: string; isLimited: boolean },
-): Response {
-  const common = {
-    "x-request-id": requestId,
-    traceparent,
-    ...(isLimited && { "ratelimit-policy": RATE_LIMIT_POLICY }),
-  };
+function responseOf(answer: Response | JsonAnswer, headers: Record<string, string>): Response {
   if (answer instanceof JsonAnswer) {
-    return new Response(JSON.stringify(answer.value), {
-      headers: { "content-type": "application/json", ...answer.headers, ...common },
-    });
+    headers["content-type"] = "application/json";
+    for (const name in answer.headers) headers[name] = answer.headers[name] ?? "";
+    return new Response(JSON.stringify(answer.value), { headers });
   }
-  for (const [name, value] of Object.entries(common)) answer.headers.set(name, value);
+  for (const name in headers) answer.headers.set(name, headers[name] ?? "");
   return answer;
 }
 

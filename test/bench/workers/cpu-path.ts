@@ -7,7 +7,6 @@ import { createApp } from "../../../workers/app.ts";
 import { compose } from "../../../workers/compose.ts";
 import { SampledRateLimit } from "../../../workers/http/sampled-rate-limit.ts";
 import { consumeBatch } from "../../../workers/jobs/queue-batches.ts";
-import type { FeatureVector } from "../../../models/features/feature-store.ts";
 import type { ScoreDeps } from "../../../workers/fraud/score-order.ts";
 
 export { DecisionShard } from "../../../durable-objects/decision-shard.ts";
@@ -35,23 +34,16 @@ function isolateOf(env: Env): NonNullable<typeof isolate> {
 }
 
 function fromMemory({ features, decisions }: ScoreDeps): Pick<ScoreDeps, "features" | "decisions"> {
-  const peeked = new WeakMap<object, FeatureVector>();
   return {
     features: {
       apply: (tenant, events) => features.apply(tenant, events),
       settle: (tenant, events) => features.settle(tenant, events),
       ingested: (tenant, source, ids) => features.ingested(tenant, source, ids),
       read: (requests, deadlineMs) => features.read(requests, deadlineMs),
-      peek(request) {
-        const vector = features.peek(request);
-        if (vector) peeked.set(request, vector);
-        return vector;
-      },
-      attempt(request, deadlineMs) {
-        // What the use case has just seen in memory is confirmed. Only an order with an unknown entity goes to the shards.
-        const vector = peeked.get(request);
-        return vector ? Promise.resolve({ vector, confirmed: true }) : features.attempt(request, deadlineMs);
-      },
+      peek: (request) => features.peek(request),
+      // What the use case has just seen in memory is confirmed. Only an order with an unknown entity goes to the shards.
+      attempt: (request, deadlineMs, peeked) =>
+        peeked ? Promise.resolve({ vector: peeked, confirmed: true }) : features.attempt(request, deadlineMs),
     },
     decisions: {
       order: (tenant, orderId) => decisions.order(tenant, orderId),

@@ -131,8 +131,7 @@ export default {
         const store = remembering;
         return await timed(
           requests.map((one) => async () => {
-            store.peek(one);
-            return await store.attempt(one, DEADLINE_MS);
+            return await store.attempt(one, DEADLINE_MS, store.peek(one));
           }),
         );
       }

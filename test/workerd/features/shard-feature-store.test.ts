@@ -101,7 +101,7 @@ describe("deciding on an order", () => {
     const second = request(tenant, anOrder({ orderId: "b", placedAt: at(1_000) }));
     const peeked = store.peek(second) as FeatureVector;
     expect(valueOf(peeked, "customer_orders_1d")).toBe(2);
-    const warm = await store.attempt(second, DEADLINE_MS);
+    const warm = await store.attempt(second, DEADLINE_MS, peeked);
     expect(warm.confirmed).toBe(true);
     expect(warm.vector).toEqual(peeked);
     expect(reads).toEqual({ fromMemory: 3, fromShard: 3 });
