@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import type { ApiClient } from "../client/api-client.ts";
+import { type ApiClient, createApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
 import { connect, connectionOf, localSigningKeyFile } from "../client/connection.ts";
 import { PROJECT_ROOT } from "../local/build-workers.ts";
@@ -27,7 +27,15 @@ export function connectionOrExplain(args: {
   readonly token?: string | undefined;
 }): ReturnType<typeof connectionOf> {
   try {
-    return connectionOf({ url: args.url, token: args.token, stateFolder: STATE_FOLDER, environment: process.env });
+    const connection = connectionOf({
+      url: args.url,
+      token: args.token,
+      stateFolder: STATE_FOLDER,
+      environment: process.env,
+    });
+    // An address that is none is said here and not by the process that gets it.
+    createApiClient({ baseUrl: connection.baseUrl });
+    return connection;
   } catch (error) {
     throw new UserError(error instanceof Error ? error.message : String(error), 2);
   }

@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "130976d54d649e179dfcb059785b73b604862d59eb298ffbec9f0259e1984c99";
+export const CONTRACT_HASH = "764cf839185f72edef2e44bdd215bc8aa6b49066b6c16a8306fff3da9c08b857";

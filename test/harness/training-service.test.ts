@@ -9,7 +9,7 @@ import { isAlive } from "../../batch-training/local/workerd-process.ts";
 import { generateSigningKey, openSigner } from "../../batch-training/publish/signing.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { cancelJob, createJob, getJob, type TrainingJob } from "../../models/contract/api/jobs.ts";
-import { getManifest, getModel } from "../../models/contract/api/models.ts";
+import { getManifest, getModel, listModels } from "../../models/contract/api/models.ts";
 import { S3Server } from "../support/s3/s3-server.ts";
 import { CuttableProxy } from "./cuttable-proxy.ts";
 import { RunningService, until } from "./running-service.ts";
@@ -63,8 +63,9 @@ function start(
   return service;
 }
 
-async function ask(request: { seed: number; promote?: boolean; maxAttempts?: number }): Promise<string> {
-  const { body } = await system.client.call(createJob, { body: { model: FRAUD_MODEL, ...request } });
+/** The same seed for all, and nothing that serves until the last: whether a version beats another is the gates' business, not this file's. */
+async function ask(request: { promote?: boolean } = {}): Promise<string> {
+  const { body } = await system.client.call(createJob, { body: { model: FRAUD_MODEL, seed: 1, ...request } });
   return body.jobId;
 }
 
@@ -84,12 +85,16 @@ const atWork = (jobId: string): Promise<TrainingJob> =>
     return job.state === "running" && job.progress?.run != null ? job : null;
   }, `${jobId} is at work`);
 
-const versions = async (): Promise<string[]> =>
-  (await system.client.call(getModel, { params: { name: FRAUD_MODEL } })).body.versions.map(({ version }) => version);
+const versions = async (): Promise<string[]> => {
+  const { body } = await system.client.call(listModels);
+  if (body.models.length === 0) return [];
+  const model = (await system.client.call(getModel, { params: { name: FRAUD_MODEL } })).body;
+  return model.versions.map(({ version }) => version);
+};
 
 describe("the training service", () => {
-  it("a machine that dies in the middle of a job loses its lease, and the next one publishes and promotes one model", async () => {
-    const jobId = await ask({ seed: 1, promote: true });
+  it("a machine that dies in the middle of a job loses its lease, and the next one publishes one model", async () => {
+    const jobId = await ask();
     const first = start("first");
     const before = await atWork(jobId);
     first.kill("SIGKILL");
@@ -97,15 +102,13 @@ describe("the training service", () => {
     expect(before.lease).toMatchObject({ worker: "first", fence: 1 });
     const second = start("second");
     const job = await ended(jobId);
-    expect(job).toMatchObject({ state: "succeeded", attempts: 2, result: { published: true, promoted: true } });
+    expect(job).toMatchObject({ state: "succeeded", attempts: 2, result: { published: true, promoted: false } });
     const { body } = await system.client.call(getModel, { params: { name: FRAUD_MODEL } });
-    expect(body.versions).toMatchObject([{ version: job.result?.version, status: "serving" }]);
-    expect(body.routing).toMatchObject({ epoch: 1, serving: job.result?.version });
+    expect(body.versions).toMatchObject([{ version: job.result?.version, status: "registered" }]);
+    expect(body.routing).toBeNull();
     const version = job.result?.version ?? "";
     const manifest = (await system.client.call(getManifest, { params: { name: FRAUD_MODEL, version } })).body;
     expect(manifest.signature?.keyId).toBe(openSigner(signingKey).keyId);
-    const served = await system.untilServed(version, () => shop.demonstration(Date.now(), crypto.randomUUID()).plain);
-    expect(served).toBeGreaterThanOrEqual(0);
     await healthOf(second);
     second.kill("SIGTERM");
     expect(await second.ended).toEqual({ code: 0, signal: null });
@@ -130,8 +133,8 @@ describe("the training service", () => {
   });
 
   it("goes on with its own run when it is started again, and hands the job back when it is told to stop", async () => {
-    const jobId = await ask({ seed: 2 });
-    const stopped = start("second");
+    const jobId = await ask();
+    const stopped = start("fifth");
     const { progress } = await atWork(jobId);
     stopped.kill("SIGTERM");
     expect(await stopped.ended).toEqual({ code: 0, signal: null });
@@ -142,17 +145,18 @@ describe("the training service", () => {
       progress: { run: progress?.run },
     });
     const known = await versions();
-    const again = start("second", { words: ["--once"] });
+    const again = start("fifth", { words: ["--once"] });
     expect(await again.ended).toEqual({ code: 0, signal: null });
     const job = await show(jobId);
     expect(job).toMatchObject({ state: "succeeded", attempts: 1, progress: { run: progress?.run } });
-    expect((await versions()).filter((version) => !known.includes(version))).toEqual([job.result?.version]);
+    expect(job.result?.version).toBe(known[0]);
+    expect(await versions()).toEqual(known);
   });
 
   it("stops a job that is cancelled, and nothing of it appears", async () => {
     const known = await versions();
-    const jobId = await ask({ seed: 3 });
-    const service = start("second");
+    const jobId = await ask();
+    const service = start("sixth");
     await atWork(jobId);
     await system.client.call(cancelJob, { params: { jobId } });
     expect(await ended(jobId)).toMatchObject({ state: "cancelled", lease: null, result: null });
@@ -167,7 +171,7 @@ describe("the training service", () => {
     const proxy = new CuttableProxy({ host: hostname, port: Number(port) });
     try {
       const known = await versions();
-      const jobId = await ask({ seed: 4 });
+      const jobId = await ask();
       const service = start("third", { url: await proxy.start() });
       await atWork(jobId);
       proxy.cut();
@@ -178,14 +182,15 @@ describe("the training service", () => {
       proxy.mend();
       const job = await ended(jobId);
       expect(job).toMatchObject({ state: "succeeded", attempts: 2 });
-      expect((await versions()).filter((version) => !known.includes(version))).toEqual([job.result?.version]);
+      expect(job.result?.version).toBe(known[0]);
+      expect(await versions()).toEqual(known);
     } finally {
       await proxy.stop();
     }
   });
 
   it("does one job with two machines that ask at once", async () => {
-    const jobId = await ask({ seed: 2 });
+    const jobId = await ask();
     const [one, other] = [start("second", { words: ["--once"] }), start("fourth", { words: ["--once"] })];
     const job = await ended(jobId);
     expect(job).toMatchObject({ state: "succeeded", attempts: 1 });
@@ -211,19 +216,21 @@ describe("the training service", () => {
     };
     try {
       const known = await versions();
-      const jobId = await ask({ seed: 5, promote: true });
+      const jobId = await ask({ promote: true });
       const service = start("second", { words: ["--once", "--to", "s3"], environment });
       expect(await service.ended).toEqual({ code: 0, signal: null });
       const { result } = await show(jobId);
       expect(result).toMatchObject({ outcome: "succeeded", published: true, promoted: true });
-      expect((await versions()).filter((version) => !known.includes(version))).toEqual([result?.version]);
+      expect(result?.version).toBe(known[0]);
+      expect(await versions()).toEqual(known);
       const puts = s3.received
         .filter(({ method }) => method === "PUT")
         .map(({ key }) => key.split("/").slice(4).join("/"));
       expect(puts.toSorted()).toEqual([`manifest.json`, `model-card.md`, `model.onnx`]);
       expect(puts.at(-1)).toBe("manifest.json");
       const { body } = await system.client.call(getModel, { params: { name: FRAUD_MODEL } });
-      expect(body.routing?.serving).toBe(result?.version);
+      expect(body.routing).toMatchObject({ epoch: 1, serving: result?.version });
+      await system.untilServed(known[0] ?? "", () => shop.demonstration(Date.now(), crypto.randomUUID()).plain);
     } finally {
       await s3.stop();
     }

@@ -6,6 +6,7 @@ import { readModel } from "../../models/onnx/read-model.ts";
 import { err, ok, type Result } from "../../models/result.ts";
 import { type ArtefactPlace, keyOf, type ModelStore, verified } from "../adapters/model-store.ts";
 import { within } from "../deadline.ts";
+import { Unavailable } from "../unavailable.ts";
 import type { OrtRpc } from "../ort/contract.ts";
 
 /** An opened version: what scores, what it costs to keep, and what it must be proven against. */
@@ -65,7 +66,7 @@ export async function openModel(
     : await openOrt(engines.ort, tenant, manifest);
 }
 
-/** Opens and proves a version that is about to be registered or promoted; the error says why it must not serve. */
+/** Opens and proves a version that is about to be registered or promoted; the error says why it must not serve. @throws {Unavailable} when its engine cannot tell now */
 export async function proveModel(
   engines: Engines,
   tenant: string,
@@ -75,6 +76,7 @@ export async function proveModel(
   const wrongWidth = manifest.golden.rows.findIndex((row) => row.vector.length !== manifest.input.width);
   if (wrongWidth >= 0) return err(`golden row ${wrongWidth} does not have the input's ${manifest.input.width} values`);
   const opened = await openModel(engines, tenant, manifest, bytes);
+  if (!opened.ok && !opened.error.permanent) throw new Unavailable(opened.error.reason);
   if (!opened.ok) return err(opened.error.reason);
   try {
     const objection = await proveSession(opened.value, manifest.golden);

@@ -28,6 +28,7 @@ import type { ArtefactPlace, ModelStore } from "../adapters/model-store.ts";
 import { refusalsOf } from "../../d1/queries/registration-refusals.ts";
 import { isLeaseHeld } from "../../d1/queries/training-jobs.ts";
 import { Failure } from "../http/failure.ts";
+import { Unavailable } from "../unavailable.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { Router } from "../http/router.ts";
 import type { RequestContext } from "../http/request-context.ts";
@@ -119,7 +120,8 @@ function mountPublishing(app: Router, http: HttpDeps, deps: RegistryDeps): void 
     const lost = await lostLease(deps, { tenant: identity.tenant, ...query }, now);
     if (lost) return lost;
     const request = { tenant: identity.tenant, name: params.name, manifest: body, by: identity.subject };
-    const published = await publishVersion(deps, request);
+    const published = await orUnavailable(() => publishVersion(deps, request));
+    if (published instanceof Failure) return published;
     if (!published.ok) return new Failure(published.error.code, { detail: published.error.detail });
     const versions = await versionsOf(deps.db, identity.tenant, params.name);
     const summary = versions.find((entry) => entry.version === body.version);
@@ -156,7 +158,8 @@ function mountPromotion(app: Router, http: HttpDeps, deps: RegistryDeps): void {
     }
     const files = await provenFiles(deps.store, place, manifest.value);
     if (!files.ok) return new Failure("model-refused", { detail: files.error });
-    const proven = await deps.prove(tenant, manifest.value, files.value);
+    const proven = await orUnavailable(() => deps.prove(tenant, manifest.value, files.value));
+    if (proven instanceof Failure) return proven;
     if (!proven.ok) return new Failure("model-refused", { detail: proven.error });
     const answer = await deps.routing.promote(tenant, params.name, body.version, subject);
     return await routingResponse(deps, context, answer);
@@ -167,6 +170,16 @@ function mountPromotion(app: Router, http: HttpDeps, deps: RegistryDeps): void {
     if ((await deps.routing.record(tenant, params.name)) === null) return new Failure("model-not-found");
     return await routingResponse(deps, context, await deps.routing.rollBack(tenant, params.name, subject));
   });
+}
+
+async function orUnavailable<T>(work: () => Promise<T>): Promise<T | Failure> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Unavailable)
+      return new Failure("unavailable", { reason: error.message, retryAfterSeconds: 5 });
+    throw error;
+  }
 }
 
 /** Refuses what a machine does for a training job that was given to another one; null: no job is named, or the lease is held. */

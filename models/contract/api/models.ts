@@ -159,6 +159,7 @@ export const publishVersion = defineRoute({
     "model-refused",
     "feature-set-unknown",
     "lease-lost",
+    "unavailable",
   ],
 });
 
@@ -198,6 +199,7 @@ export const promoteModel = defineRoute({
     "version-not-found",
     "model-refused",
     "lease-lost",
+    "unavailable",
   ],
 });
 

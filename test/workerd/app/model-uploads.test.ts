@@ -160,6 +160,13 @@ describe("a manifest that arrives in the bucket", () => {
     expect((await registryOf(tenant)).versions).toHaveLength(1);
   });
 
+  it("of a model whose engine cannot tell now: is looked at again later", async () => {
+    const tenant = aTenant();
+    const key = await upload(tenant, amountModel({ engine: "ort" }));
+    expect(await deliver([notification(key)], QUEUE)).toEqual({ acked: false, retried: 1 });
+    expect(await refusalsOf(tenant)).toEqual([]);
+  });
+
   it("law: nothing is lost — while nobody can tell, the message is tried again, later each time", async () => {
     const tenant = aTenant();
     const key = await upload(tenant, amountModel());

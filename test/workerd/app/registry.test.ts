@@ -79,6 +79,14 @@ describe("publishing", () => {
     expect(problem.detail).toContain("the manifest says");
   });
 
+  it("503: while the engine that must prove it cannot tell; nothing is registered, and the same may go through later", async () => {
+    const tenant = aTenant();
+    const response = await publish(tenant, amountModel({ engine: "ort" }));
+    expect(response.headers.get("retry-after")).toBe("5");
+    expect(await problemOf(response)).toMatchObject({ code: "unavailable", status: 503 });
+    expect((await call(path, { tenant })).status).toBe(404);
+  });
+
   it("422: a model pinned to a feature set that this deployment does not have", async () => {
     const model = amountModel();
     const content = manifestContent(model.manifest);
