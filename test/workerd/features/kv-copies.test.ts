@@ -174,7 +174,7 @@ describe("copies in KV of groups that declare them", () => {
     ];
     for (const read of broken) {
       const { store, reads } = aReader({ read });
-      const [vector] = await store.vectors([ask(tenant, "ann")], { deadlineMs: 200, maxAgeMs: 60_000 });
+      const [vector] = await store.vectors([ask(tenant, "ann")], { deadlineMs: 2_000, maxAgeMs: 60_000 });
       expect([...(vector as FeatureVector).vector]).toEqual([100, 0.5]);
       expect(reads.fromShard).toBe(1);
     }
