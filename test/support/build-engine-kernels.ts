@@ -9,8 +9,8 @@ const OPTIONS =
   );
 
 /**
- * Compiles `models/engine/kernels/kernels.as.ts`: `node test/support/build-engine-kernels.ts`. A test rebuilds it and
- * compares the bytes, so the committed `kernels.wasm` is always the compiled source.
+ * Compiles `models/engine/kernels/kernels.as.ts` and what it exports: `node test/support/build-engine-kernels.ts`. A test
+ * rebuilds it and compares the bytes, so the committed `kernels.wasm` is always the compiled source.
  */
 export async function buildEngineKernels(output: string): Promise<void> {
   const { main } = await import("assemblyscript/asc");

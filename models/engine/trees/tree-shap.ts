@@ -77,7 +77,7 @@ function share(cover: Uint32Array | Float64Array, child: number, parent: number)
   return whole === 0 ? 0.5 : (cover[child] ?? 0) / whole;
 }
 
-/** Explains prepared rows in plain JavaScript; the kernels do the same, see `shapTree` in `kernels/kernels.as.ts`. */
+/** Explains prepared rows in plain JavaScript; the kernels do the same, see `shapTree` in `kernels/tree-shap.as.ts`. */
 export class PlainExplainer {
   readonly #trees: ReadableTrees;
   readonly #data: ShapData;
