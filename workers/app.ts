@@ -1,3 +1,4 @@
+import { Hono } from "hono";
 import type { RouteDefinition } from "../models/contract/api/define.ts";
 import { ROUTES } from "../models/contract/routes.ts";
 import { type ApiKeyDeps, mountApiKeys } from "./access/api-keys.ts";
@@ -10,9 +11,10 @@ import { type FeatureRouteDeps, mountFeatures } from "./features/route.ts";
 import { mountFeatureShards, type ShardRouteDeps } from "./features/shards-route.ts";
 import { type FraudRouteDeps, mountFraud } from "./fraud/route.ts";
 import { Failure, problemResponse } from "./http/failure.ts";
-import type { HttpDeps } from "./http/mount.ts";
+import { logError } from "./http/log.ts";
+import type { App, HttpDeps } from "./http/mount.ts";
 import { requestIdOf } from "./http/request-context.ts";
-import { Router } from "./http/router.ts";
+import { RouteTable } from "./http/route-table.ts";
 import { mountTraining, type TrainingDeps } from "./training/route.ts";
 import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
 import { mountRecommendations, type RecommendationRouteDeps } from "./recommendations/route.ts";
@@ -50,15 +52,8 @@ const MOUNTED_TAGS = new Set([
 export const MOUNTED_ROUTES: readonly RouteDefinition[] = ROUTES.filter((route) => MOUNTED_TAGS.has(route.tag));
 
 /** Every slice mounted on one router. Use cases get functions; only adapters know bindings. */
-export function createApp(deps: AppDeps): Router {
-  const app = new Router({
-    notFound: (request) => {
-      const path = new URL(request.url).pathname;
-      const code = MOUNTED_ROUTES.some((route) => matches(route.path, path)) ? "method-not-allowed" : "route-not-found";
-      return problemResponse(new Failure(code), requestIdOf(request.headers));
-    },
-    failed: (request) => problemResponse(new Failure("internal"), requestIdOf(request.headers)),
-  });
+export function createApp(deps: AppDeps): App {
+  const app: App = new Hono({ router: new RouteTable() });
   mountFraud(app, deps.http, deps.fraud);
   mountFeatures(app, deps.http, deps.features);
   mountFeatureLoads(app, deps.http, deps.features);
@@ -73,6 +68,15 @@ export function createApp(deps: AppDeps): Router {
   mountApiKeys(app, deps.http, deps.access);
   mountMonitoring(app, deps.http, deps.monitoring);
   mountReference(app, deps.http, { routes: MOUNTED_ROUTES, asset: deps.asset });
+  app.notFound((c) => {
+    const path = new URL(c.req.url).pathname;
+    const code = MOUNTED_ROUTES.some((route) => matches(route.path, path)) ? "method-not-allowed" : "route-not-found";
+    return problemResponse(new Failure(code), requestIdOf(c.req.raw.headers));
+  });
+  app.onError((error, c) => {
+    logError("unhandled error", error, { path: new URL(c.req.url).pathname });
+    return problemResponse(new Failure("internal"), requestIdOf(c.req.raw.headers));
+  });
   return app;
 }
 

@@ -11,7 +11,7 @@ export { ProductCatalogue } from "../durable-objects/product-catalogue.ts";
 export { VisitorHistory } from "../durable-objects/visitor-history.ts";
 
 interface Isolate extends Composition {
-  readonly router: ReturnType<typeof createApp>;
+  readonly fetch: ReturnType<typeof createApp>["fetch"];
 }
 
 /** Built at the first request or batch: global scope has a start-up limit, and the environment is not there yet. */
@@ -20,13 +20,13 @@ let isolate: Isolate | null = null;
 function isolateOf(env: Env): Isolate {
   if (isolate) return isolate;
   const composition = compose(env);
-  isolate = { ...composition, router: createApp(composition.app) };
+  isolate = { ...composition, fetch: createApp(composition.app).fetch };
   return isolate;
 }
 
 export default {
   fetch(request, env, context) {
-    return isolateOf(env).router.fetch(request, context);
+    return isolateOf(env).fetch(request, env, context);
   },
 
   async queue(batch, env) {

@@ -5,7 +5,7 @@ import type { Role } from "../../models/contract/auth.ts";
 import { API_KEY_PREFIX, sha256Hex } from "../http/authenticator.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 /** 256 bits: beyond guessing, and no slow hash is needed to store it. */
 const KEY_BYTES = 32;
@@ -15,7 +15,7 @@ export interface ApiKeyDeps {
   readonly db: DrizzleD1Database;
 }
 
-export function mountApiKeys(app: Router, http: HttpDeps, deps: ApiKeyDeps): void {
+export function mountApiKeys(app: App, http: HttpDeps, deps: ApiKeyDeps): void {
   mount(app, http, createApiKey, async ({ body }, { identity, now }) => {
     const key = API_KEY_PREFIX + base64Url(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
     const row: ApiKeyRow = {

@@ -8,7 +8,7 @@ import {
 } from "../../models/contract/api/events.ts";
 import type { QueuedEvents } from "../../models/contract/queued-events.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 /** Older dead letters are not replayed: identities are not kept long enough to promise that nothing counts twice. */
 export const MAX_REPLAY_AGE_MS = 14 * 86_400_000;
@@ -18,7 +18,7 @@ export interface DeadLetterDeps {
   readonly enqueue: (messages: readonly QueuedEvents[]) => Promise<void>;
 }
 
-export function mountDeadLetters(app: Router, http: HttpDeps, deps: DeadLetterDeps): void {
+export function mountDeadLetters(app: App, http: HttpDeps, deps: DeadLetterDeps): void {
   mount(app, http, listDeadLetters, async ({ query }, { identity }) => {
     const { limit, before, reason } = query;
     return Response.json({

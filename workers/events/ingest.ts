@@ -7,7 +7,7 @@ import type { QueuedEvents } from "../../models/contract/queued-events.ts";
 import { Failure } from "../http/failure.ts";
 import { issuesOf } from "../http/issues.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 export interface IngestDeps {
   /** Hands messages to the durable queue; resolves only once they are there. */
@@ -18,7 +18,7 @@ export interface IngestDeps {
 const MAX_MESSAGE_CHARACTERS = 40_000;
 
 /** `POST /api/v1/events`: each event validated on its own, the accepted ones handed to the queue, an answer per item. */
-export function mountIngestion(app: Router, http: HttpDeps, deps: IngestDeps): void {
+export function mountIngestion(app: App, http: HttpDeps, deps: IngestDeps): void {
   mount(app, http, ingestEvents, async ({ body }, context) => {
     const raw: unknown[] = Array.isArray(body) ? body : [body];
     if (raw.length === 0 || raw.length > MAX_EVENTS_PER_BATCH) {

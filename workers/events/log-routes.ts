@@ -2,7 +2,7 @@ import { checkIngested, listEventLog, readEventLog } from "../../models/contract
 import type { EventLog } from "../adapters/event-log.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 export interface LogDeps {
   readonly log: EventLog;
@@ -11,7 +11,7 @@ export interface LogDeps {
 }
 
 /** Reading the event log, and asking what has been applied. */
-export function mountEventLog(app: Router, http: HttpDeps, deps: LogDeps): void {
+export function mountEventLog(app: App, http: HttpDeps, deps: LogDeps): void {
   mount(app, http, listEventLog, async ({ query }, { identity }) =>
     Response.json(await deps.log.list(identity.tenant, query)),
   );

@@ -7,7 +7,7 @@ import type { CompiledService } from "../../models/features/compile-service.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 export interface ConsistencyRouteDeps {
   readonly services: readonly CompiledService[];
@@ -17,7 +17,7 @@ export interface ConsistencyRouteDeps {
   };
 }
 
-export function mountConsistency(app: Router, http: HttpDeps, deps: ConsistencyRouteDeps): void {
+export function mountConsistency(app: App, http: HttpDeps, deps: ConsistencyRouteDeps): void {
   mount(app, http, getFeatureConsistency, async (_, { identity }) =>
     Response.json({ reports: await deps.reports.latest(identity.tenant) }),
   );

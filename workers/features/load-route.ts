@@ -14,11 +14,11 @@ import { checkColumns, qualityText } from "../../models/features/quality.ts";
 import type { Checks, FeatureDefinition } from "../../models/features/definition.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import type { LoadName } from "./load-store.ts";
 import { type FeatureRouteDeps, storedId } from "./route.ts";
 
-export function mountFeatureLoads(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
+export function mountFeatureLoads(app: App, http: HttpDeps, deps: FeatureRouteDeps): void {
   mount(app, http, loadFeatures, async ({ params, body }, { identity, now }) => {
     const group = deps.catalog.groupByName(params.group);
     if (!group || group.definition.source.events.length > 0) return new Failure("group-not-found");

@@ -28,7 +28,7 @@ import { HORIZON_SLACK_MS } from "../../models/features/group-state.ts";
 import { serviceDocument } from "../../models/features/registry.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import type { LoadStore } from "./load-store.ts";
 import type { ShardFeatureStore } from "./shard-feature-store.ts";
 
@@ -50,7 +50,7 @@ export const PERSONAL: Readonly<Partial<Record<SingleType, PersonalKind>>> = {
   session: "session",
 };
 
-export function mountFeatures(app: Router, http: HttpDeps, deps: FeatureRouteDeps): void {
+export function mountFeatures(app: App, http: HttpDeps, deps: FeatureRouteDeps): void {
   const find = (name: string): CompiledService | undefined => deps.services.find((service) => service.name === name);
 
   mount(app, http, listFeatureServices, () =>

@@ -6,7 +6,7 @@ import {
 import { VIRTUAL_SHARDS } from "../../models/sharding/virtual-shards.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import { advanceReshard, ReshardConflict, type ReshardDeps, type ReshardPlan } from "../jobs/reshard-entities.ts";
 import type { HotEntity } from "./replicas.ts";
 
@@ -16,7 +16,7 @@ export interface ShardRouteDeps {
   readonly reshard: (tenant: string) => ReshardDeps;
 }
 
-export function mountFeatureShards(app: Router, http: HttpDeps, deps: ShardRouteDeps): void {
+export function mountFeatureShards(app: App, http: HttpDeps, deps: ShardRouteDeps): void {
   mount(app, http, getFeatureShards, async (_, { identity }) => {
     const plan = await deps.reshard(identity.tenant).load();
     return Response.json({

@@ -8,7 +8,7 @@ import { sha256Hex } from "../http/authenticator.ts";
 import { Failure } from "../http/failure.ts";
 import { JsonAnswer } from "../http/json-answer.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import { type IdempotencyClaim, type ScoreDeps, scoreOrder } from "./score-order.ts";
 
 export interface FraudRouteDeps extends ScoreDeps {
@@ -19,7 +19,7 @@ export interface FraudRouteDeps extends ScoreDeps {
 /** Orders placed further ahead than this are refused, as their events would be. */
 const MAX_FUTURE_SKEW_MS = 5 * 60_000;
 
-export function mountFraud(app: Router, http: HttpDeps, deps: FraudRouteDeps): void {
+export function mountFraud(app: App, http: HttpDeps, deps: FraudRouteDeps): void {
   mount(app, http, scoreFraud, async ({ body, query }, context) => {
     const { tenant } = context.identity;
     if ("order" in body && Date.parse(body.order.placedAt) > context.now + MAX_FUTURE_SKEW_MS) {

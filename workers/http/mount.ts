@@ -1,3 +1,4 @@
+import type { Hono } from "hono";
 import type { z } from "zod";
 import type { BytesBody, JsonBody, RouteDefinition } from "../../models/contract/api/define.ts";
 import type { Identity } from "../../models/contract/auth.ts";
@@ -11,9 +12,12 @@ import { JsonAnswer } from "./json-answer.ts";
 import { logError, logWarning } from "./log.ts";
 import { readBody } from "./read-body.ts";
 import { ANONYMOUS, type RequestContext, requestIdOf, traceparentOf } from "./request-context.ts";
-import type { PathParams, Router } from "./router.ts";
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+/** What routes are mounted on. */
+export type App = Hono<{ Bindings: object }>;
+/** Path parameters, percent-decoded. */
+type PathParams = Readonly<Record<string, string>>;
 type Answer = Response | JsonAnswer | Failure;
 type ParsedBody<B> = B extends JsonBody<infer S> ? z.output<S> : B extends BytesBody ? Uint8Array : undefined;
 
@@ -47,7 +51,7 @@ const RATE_LIMIT_POLICY = '"default";q=100000;w=60';
  * afterwards the handler sees typed values only. Failures are rendered in one place.
  */
 export function mount<P extends z.ZodObject, Q extends z.ZodObject, B extends JsonBody | BytesBody | undefined>(
-  app: Router,
+  app: App,
   deps: HttpDeps,
   definition: RouteDefinition<P, Q, B>,
   handler: RouteHandler<P, Q, B>,
@@ -55,11 +59,12 @@ export function mount<P extends z.ZodObject, Q extends z.ZodObject, B extends Js
   const path = definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
   const method = definition.method.toUpperCase();
   const { access, operationId } = definition;
-  app.on(method, path, async (request, params, execution) => {
+  app.on(method, path, async (c) => {
+    const request = c.req.raw;
     const { headers } = request;
     const requestId = requestIdOf(headers);
     const traceparent = traceparentOf(headers);
-    const waitUntil = (promise: Promise<unknown>): void => execution.waitUntil(promise);
+    const waitUntil = (promise: Promise<unknown>): void => c.executionCtx.waitUntil(promise);
     const now = deps.now();
     let answer: Response | JsonAnswer;
     try {
@@ -68,7 +73,7 @@ export function mount<P extends z.ZodObject, Q extends z.ZodObject, B extends Js
       if (allowed.ok) {
         const identity = allowed.value;
         const context = { requestId, traceparent, identity, now, metrics: deps.metrics, request, waitUntil };
-        const given = await handle(definition, handler, params, context);
+        const given = await handle(definition, handler, () => c.req.param(), context);
         answer = given instanceof Failure ? rendered(given, context, operationId) : given;
       } else {
         answer = rendered(allowed.error, { requestId }, operationId);
@@ -154,14 +159,14 @@ function permits(access: readonly string[], identity: Identity): boolean {
 async function handle<P extends z.ZodObject, Q extends z.ZodObject, B extends JsonBody | BytesBody | undefined>(
   definition: RouteDefinition<P, Q, B>,
   handler: RouteHandler<P, Q, B>,
-  pathParams: PathParams,
+  pathParams: () => PathParams,
   context: RequestContext,
 ): Promise<Answer> {
   let params: unknown;
   let query: unknown;
   let body: unknown;
   if (definition.params) {
-    const parsed = parseQuickly<z.ZodObject>(definition.params, pathParams);
+    const parsed = parseQuickly<z.ZodObject>(definition.params, pathParams());
     if (!parsed.success) return new Failure("invalid-request", { issues: issuesOf(parsed.error) });
     params = parsed.data;
   }

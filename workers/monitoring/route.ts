@@ -7,7 +7,7 @@ import {
 } from "../../models/stats/metric-registry.ts";
 import { logError } from "../http/log.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 export interface MonitoringDeps {
   readonly version: string;
@@ -20,7 +20,7 @@ export interface MonitoringDeps {
   readonly metrics: MetricRegistry;
 }
 
-export function mountMonitoring(app: Router, http: HttpDeps, deps: MonitoringDeps): void {
+export function mountMonitoring(app: App, http: HttpDeps, deps: MonitoringDeps): void {
   mount(app, http, health, () => Response.json({ status: "ok", version: deps.version }));
 
   mount(app, http, ready, async () => {

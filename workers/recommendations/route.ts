@@ -11,7 +11,7 @@ import { Failure } from "../http/failure.ts";
 import { JsonAnswer } from "../http/json-answer.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
 import type { RequestContext } from "../http/request-context.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import type { Exposures } from "./exposures.ts";
 import { feedbackEvents } from "./feedback.ts";
 import type { RecommendationIds } from "./recommendation-ids.ts";
@@ -25,7 +25,7 @@ export interface RecommendationRouteDeps {
   readonly enqueue: (messages: readonly QueuedEvents[]) => Promise<void>;
 }
 
-export function mountRecommendations(app: Router, http: HttpDeps, deps: RecommendationRouteDeps): void {
+export function mountRecommendations(app: App, http: HttpDeps, deps: RecommendationRouteDeps): void {
   const serveOne = async (
     context: RequestContext,
     request: Parameters<RecommendationServer["serve"]>[1],

@@ -4,7 +4,7 @@ import { jsonSchema, SCHEMA_ENTRIES } from "../../models/contract/json-schemas.t
 import { CONTRACT_VERSION } from "../../models/contract/version.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import { errorsPage, referencePage } from "./pages.ts";
 import { openApi } from "./open-api.ts";
 
@@ -19,7 +19,7 @@ export interface ReferenceDeps {
 const ASSETS = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
 
 /** The API document, the page made from it, and the JSON Schemas: open to everyone. */
-export function mountReference(app: Router, http: HttpDeps, deps: ReferenceDeps): void {
+export function mountReference(app: App, http: HttpDeps, deps: ReferenceDeps): void {
   let document: string | null = null;
   mount(app, http, openApiDocument, () => {
     document ??= JSON.stringify(openApi(deps.routes, `${CONTRACT_VERSION}.0.0`));
@@ -27,13 +27,12 @@ export function mountReference(app: Router, http: HttpDeps, deps: ReferenceDeps)
   });
 
   mount(app, http, reference, () => page(referencePage()));
-  app.on("GET", "/docs/errors", () => page(errorsPage()));
-  app.on(
-    "GET",
+  app.get("/docs/errors", () => page(errorsPage()));
+  app.get(
     "/docs/init.js",
     () => new Response(INIT_SCRIPT, { headers: { "content-type": "text/javascript; charset=utf-8" } }),
   );
-  for (const name of ASSETS) app.on("GET", `/docs/${name}`, () => deps.asset(name));
+  for (const name of ASSETS) app.get(`/docs/${name}`, () => deps.asset(name));
 
   mount(app, http, listSchemas, () =>
     Response.json({

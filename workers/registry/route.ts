@@ -30,7 +30,7 @@ import { isLeaseHeld } from "../../d1/queries/training-jobs.ts";
 import { Failure } from "../http/failure.ts";
 import { Unavailable } from "../unavailable.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 import type { RequestContext } from "../http/request-context.ts";
 import { filesToProve, type PublishDeps, publishVersion } from "./publish-version.ts";
 import { rebuildRegistry } from "./rebuild-registry.ts";
@@ -53,13 +53,13 @@ export interface RegistryDeps extends PublishDeps {
   readonly send: (events: readonly Event<"ml.model.promoted.v1">[]) => Promise<void>;
 }
 
-export function mountRegistry(app: Router, http: HttpDeps, deps: RegistryDeps): void {
+export function mountRegistry(app: App, http: HttpDeps, deps: RegistryDeps): void {
   mountReading(app, http, deps);
   mountPublishing(app, http, deps);
   mountPromotion(app, http, deps);
 }
 
-function mountReading(app: Router, http: HttpDeps, deps: RegistryDeps): void {
+function mountReading(app: App, http: HttpDeps, deps: RegistryDeps): void {
   mount(app, http, listModels, async (_input, { identity }) => {
     const rows = await listModelRows(deps.db, identity.tenant);
     const models = await Promise.all(
@@ -104,7 +104,7 @@ function mountReading(app: Router, http: HttpDeps, deps: RegistryDeps): void {
   });
 }
 
-function mountPublishing(app: Router, http: HttpDeps, deps: RegistryDeps): void {
+function mountPublishing(app: App, http: HttpDeps, deps: RegistryDeps): void {
   mount(app, http, putModelFile, async ({ params: { path, ...version }, query, body }, { identity }) => {
     let stored: "created" | "same" | "conflict";
     try {
@@ -145,7 +145,7 @@ function mountPublishing(app: Router, http: HttpDeps, deps: RegistryDeps): void 
   });
 }
 
-function mountPromotion(app: Router, http: HttpDeps, deps: RegistryDeps): void {
+function mountPromotion(app: App, http: HttpDeps, deps: RegistryDeps): void {
   mount(app, http, promoteModel, async ({ params, query, body }, context) => {
     const { tenant, subject } = context.identity;
     const lost = await lostLease(deps, { tenant, ...query }, context.now);

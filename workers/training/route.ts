@@ -29,19 +29,19 @@ import {
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { Failure } from "../http/failure.ts";
 import { type HttpDeps, mount } from "../http/mount.ts";
-import type { Router } from "../http/router.ts";
+import type { App } from "../http/mount.ts";
 
 export interface TrainingDeps {
   readonly db: DrizzleD1Database;
 }
 
 /** Jobs for the machines that train: asked for by people and schedules, leased by `edgewise worker`. */
-export function mountTraining(app: Router, http: HttpDeps, deps: TrainingDeps): void {
+export function mountTraining(app: App, http: HttpDeps, deps: TrainingDeps): void {
   mountJobs(app, http, deps);
   mountLeases(app, http, deps);
 }
 
-function mountJobs(app: Router, http: HttpDeps, { db }: TrainingDeps): void {
+function mountJobs(app: App, http: HttpDeps, { db }: TrainingDeps): void {
   mount(app, http, createJob, async ({ body }, { identity, now, request }) => {
     const idempotencyKey = request.headers.get("idempotency-key");
     if (idempotencyKey !== null && (idempotencyKey === "" || idempotencyKey.length > MAX_JOB_KEY_LENGTH)) {
@@ -84,7 +84,7 @@ function mountJobs(app: Router, http: HttpDeps, { db }: TrainingDeps): void {
   });
 }
 
-function mountLeases(app: Router, http: HttpDeps, { db }: TrainingDeps): void {
+function mountLeases(app: App, http: HttpDeps, { db }: TrainingDeps): void {
   const until = (now: number, seconds: number): number => now + seconds * 1_000;
 
   mount(app, http, leaseJob, async ({ body }, { identity, now }) => {

@@ -18,7 +18,7 @@ export { VisitorHistory } from "../../../durable-objects/visitor-history.ts";
 
 type Composition = ReturnType<typeof compose>;
 
-let isolate: { composition: Composition; router: ReturnType<typeof createApp> } | null = null;
+let isolate: { composition: Composition; fetch: ReturnType<typeof createApp>["fetch"] } | null = null;
 
 function isolateOf(env: Env): NonNullable<typeof isolate> {
   if (isolate) return isolate;
@@ -28,7 +28,7 @@ function isolateOf(env: Env): NonNullable<typeof isolate> {
   const http = { ...app.http, withinRateLimit: (key: string) => rateLimit.admits(key) };
   isolate = {
     composition,
-    router: createApp({ ...app, http, fraud: { ...app.fraud, ...fromMemory(app.fraud) } }),
+    fetch: createApp({ ...app, http, fraud: { ...app.fraud, ...fromMemory(app.fraud) } }).fetch,
   };
   return isolate;
 }
@@ -55,7 +55,7 @@ function fromMemory({ features, decisions }: ScoreDeps): Pick<ScoreDeps, "featur
 
 export default {
   fetch(request, env, context) {
-    return isolateOf(env).router.fetch(request, context);
+    return isolateOf(env).fetch(request, env, context);
   },
   async queue(batch, env) {
     const { composition } = isolateOf(env);

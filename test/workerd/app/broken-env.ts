@@ -54,7 +54,7 @@ export class Isolate {
       body: JSON.stringify(init.body),
     });
     const context = createExecutionContext();
-    const response = await this.#app.fetch(request, context);
+    const response = await this.#app.fetch(request, {}, context);
     const settles = init.leave !== true && ![...this.conditions.values()].includes("hangs");
     if (settles) await waitOnExecutionContext(context);
     return response;

@@ -38,7 +38,7 @@ function recorded() {
       headers,
       body: JSON.stringify(body),
     });
-    return await app.fetch(request, createExecutionContext());
+    return await app.fetch(request, own, createExecutionContext());
   };
   const consume = async (messages: readonly unknown[]): Promise<void> => {
     const batch = messages.map((body) => ({ body, attempts: 1, ack: () => {}, retry: () => {} }));

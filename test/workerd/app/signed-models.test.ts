@@ -51,7 +51,7 @@ class Trusting {
       headers,
       ...(init.body !== undefined && { body: init.body }),
     });
-    const response = await this.#app.fetch(request, context);
+    const response = await this.#app.fetch(request, {}, context);
     await waitOnExecutionContext(context);
     return response;
   }

