@@ -1,3 +1,4 @@
+import { decodeUtf8 } from "../onnx/utf8.ts";
 import { RANKING_SERVICE, RANKING_WIDTH } from "./ranking-features.ts";
 
 /** One list as it was answered: what the training joins with what became of it. */
@@ -23,20 +24,24 @@ export interface ExposureRecord {
 }
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const LETTER_CODES = Uint8Array.from(LETTERS, (letter) => letter.charCodeAt(0));
+const PADDING_CODE = "=".charCodeAt(0);
 
 /** RFC 4648 base64 of float32 values. */
 export function encodeVectors(vectors: Float32Array): string {
   const bytes = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
-  let text = "";
+  const letters = new Uint8Array(4 * Math.ceil(bytes.length / 3));
+  let out = 0;
   for (let at = 0; at < bytes.length; at += 3) {
     const bits = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
     const left = bytes.length - at;
-    text += LETTERS[bits >> 18];
-    text += LETTERS[(bits >> 12) & 63];
-    text += left > 1 ? LETTERS[(bits >> 6) & 63] : "=";
-    text += left > 2 ? LETTERS[bits & 63] : "=";
+    letters[out++] = LETTER_CODES[bits >> 18] ?? 0;
+    letters[out++] = LETTER_CODES[(bits >> 12) & 63] ?? 0;
+    letters[out++] = left > 1 ? (LETTER_CODES[(bits >> 6) & 63] ?? 0) : PADDING_CODE;
+    letters[out++] = left > 2 ? (LETTER_CODES[bits & 63] ?? 0) : PADDING_CODE;
   }
-  return text;
+  // Letter by letter the text would be a chain of thousands of pieces, put together only when a batch of lists is written.
+  return decodeUtf8(letters, 0, letters.length);
 }
 
 /** The vectors of an exposure's items, one after another; null where they are of other ranking features or do not fit the items. */

@@ -105,75 +105,80 @@ export function historyFor(kind: ServedPart["kind"], history: IndexedHistory): H
 
 /** The `limit` best of the scores above 0 that pass; a filter is asked only about items that would enter. */
 export function topItems(scores: Float32Array, limit: number, passes: (item: number) => boolean): number[] {
-  const heap = new Heap(scores, limit);
+  const heap = new Heap(limit);
   // A local bound: this loop looks at every item of the catalogue.
   let least = limit > 0 ? 0 : Infinity;
   for (let item = 0; item < scores.length; item++) {
-    if ((scores[item] ?? 0) > least && passes(item)) least = heap.push(item);
+    const score = scores[item] ?? 0;
+    if (score > least && passes(item)) least = heap.push(item, score);
   }
   return heap.sorted();
 }
 
-/** The best so far, the worst of them on top. Items come in ascending order, so a later one never beats an equal score. */
+/**
+ * The best so far, the worst of them on top. Items come in ascending order, so a later one never beats an equal score. Scores lie beside their
+ * items, and a place is moved, not swapped: some thousand items of a catalogue pass through here for a list.
+ */
 class Heap {
+  readonly #items: Int32Array;
   readonly #scores: Float32Array;
-  readonly #limit: number;
-  readonly #items: number[] = [];
+  #size = 0;
 
-  constructor(scores: Float32Array, limit: number) {
-    this.#scores = scores;
-    this.#limit = limit;
+  constructor(limit: number) {
+    this.#items = new Int32Array(limit);
+    this.#scores = new Float32Array(limit);
   }
 
   /** Returns what the next score must exceed. */
-  push(item: number): number {
-    if (this.#items.length < this.#limit) {
-      this.#items.push(item);
-      this.#rise(this.#items.length - 1);
-    } else {
-      this.#items[0] = item;
-      this.#sink(0);
-    }
-    return this.#items.length < this.#limit ? 0 : this.#scoreAt(0);
+  push(item: number, score: number): number {
+    if (this.#size < this.#items.length) this.#rise(this.#size++, item, score);
+    else this.#sink(item, score);
+    return this.#size < this.#items.length ? 0 : (this.#scores[0] ?? 0);
   }
 
   sorted(): number[] {
-    return this.#items.toSorted((a, b) => (this.#scores[b] ?? 0) - (this.#scores[a] ?? 0) || a - b);
+    const [items, scores] = [this.#items, this.#scores];
+    const places = Array.from({ length: this.#size }, (_, place) => place);
+    places.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || (items[a] ?? 0) - (items[b] ?? 0));
+    return places.map((place) => items[place] ?? 0);
   }
 
-  #scoreAt(place: number): number {
-    return this.#scores[this.#items[place] ?? 0] ?? 0;
-  }
-
-  /** Whether the item at `a` is worse than the one at `b`: it leaves first. */
-  #worse(a: number, b: number): boolean {
-    const [left, right] = [this.#scoreAt(a), this.#scoreAt(b)];
-    return left < right || (left === right && (this.#items[a] ?? 0) > (this.#items[b] ?? 0));
-  }
-
-  #swap(a: number, b: number): void {
-    const held = this.#items[a] ?? 0;
-    this.#items[a] = this.#items[b] ?? 0;
-    this.#items[b] = held;
-  }
-
-  #rise(from: number): void {
-    for (let at = from; at > 0;) {
+  /** An item above is as bad or worse; the new one comes last, so it is the worse of two equals. */
+  #rise(from: number, item: number, score: number): void {
+    const [items, scores] = [this.#items, this.#scores];
+    let at = from;
+    while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.#worse(at, parent)) return;
-      this.#swap(at, parent);
+      const above = scores[parent] ?? 0;
+      if (above < score) break;
+      items[at] = items[parent] ?? 0;
+      scores[at] = above;
       at = parent;
     }
+    items[at] = item;
+    scores[at] = score;
   }
 
-  #sink(from: number): void {
-    for (let at = from; ;) {
-      const left = 2 * at + 1;
-      if (left >= this.#items.length) return;
-      const child = left + 1 < this.#items.length && this.#worse(left + 1, left) ? left + 1 : left;
-      if (!this.#worse(child, at)) return;
-      this.#swap(at, child);
+  /** Puts an item in place of the top one. */
+  #sink(item: number, score: number): void {
+    const [items, scores, size] = [this.#items, this.#scores, this.#size];
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= size) break;
+      let below = scores[child] ?? 0;
+      const right = child + 1 < size ? (scores[child + 1] ?? 0) : Infinity;
+      if (right < below || (right === below && (items[child + 1] ?? 0) > (items[child] ?? 0))) {
+        child++;
+        below = right;
+      }
+      // Below an equal score: the new item is the worse one and stays above.
+      if (below >= score) break;
+      items[at] = items[child] ?? 0;
+      scores[at] = below;
       at = child;
     }
+    items[at] = item;
+    scores[at] = score;
   }
 }

@@ -28,6 +28,8 @@ const PRECOMPUTED_DEADLINE_MS = 50;
 const PRECOMPUTED_TTL_SECONDS = 86_400;
 const PRECOMPUTED_ITEMS = 50;
 const PRECOMPUTE_AGAIN_MS = 10 * 60_000;
+/** Between two lists kept by an isolate: each costs as much as an answer, and answers wait meanwhile. */
+const PRECOMPUTE_GAP_MS = 100;
 /** Visitors whose last precomputation an isolate remembers. */
 const MAX_REMEMBERED = 5_000;
 /** Format of precomputed lists and code that makes them: part of their digest. */
@@ -63,6 +65,8 @@ interface Visitor {
 export class RecommendationServer {
   readonly #deps: ServeDeps;
   readonly #precomputedAt = new Map<string, number>();
+  /** When a list was last made for keeping. */
+  #lastPrecomputed = Number.NEGATIVE_INFINITY;
 
   constructor(deps: ServeDeps) {
     this.#deps = deps;
@@ -150,6 +154,9 @@ export class RecommendationServer {
     // Active is who comes again: the first list is remembered, the second one kept.
     if (before === undefined) this.#precomputedAt.set(key, Number.NEGATIVE_INFINITY);
     if (before === undefined || now - before < PRECOMPUTE_AGAIN_MS) return;
+    // Who is passed over has their list kept at a later visit.
+    if (now - this.#lastPrecomputed < PRECOMPUTE_GAP_MS) return;
+    this.#lastPrecomputed = now;
     this.#precomputedAt.set(key, now);
     const write = async (): Promise<void> => {
       // Not before the answer.
