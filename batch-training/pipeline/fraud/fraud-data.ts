@@ -4,22 +4,19 @@ import { fraudChargebacks } from "../../../models/catalog/fraud-orders/sources.t
 import { checkService, qualityText } from "../../../models/features/quality.ts";
 import { findLeaks } from "../../evaluate/find-leaks.ts";
 import { buildTrainingRows } from "../../features/build-training-rows.ts";
-import { EventLogSnapshot } from "../../sources/event-log.ts";
 import type { LabelledRows, TrainingSet } from "../../train/training-set.ts";
+import { type LogObject, snapshotOf } from "../log-objects.ts";
 import type { SplitPlan, StageContext } from "../model-definition.ts";
 import { PipelineError, StageRefusal } from "../pipeline-error.ts";
-import type { LogSource } from "../sources.ts";
 import { sliceRows, splitByTime, type TimeSplit, type TrainingRows } from "../training-rows.ts";
 
-/** Objects read side by side: hides the round trip, stays polite. */
-const READ_CONCURRENCY = 8;
 /** A slice with fewer frauds than this can neither stop training nor calibrate. */
 const MIN_POSITIVES = 20;
 /** Events may be this much ahead of the clock that took them in, as ingestion allows. */
 const MAX_AHEAD_MS = 5 * 60_000;
 
 export interface FraudData {
-  readonly objects: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  readonly objects: readonly LogObject[];
 }
 
 export interface FraudRows extends TrainingRows {
@@ -33,35 +30,9 @@ export interface FraudSplit extends SplitPlan {
   readonly second: number;
 }
 
-export async function readObjects(log: LogSource, names: readonly string[], context: StageContext): Promise<FraudData> {
-  const objects: { name: string; bytes: Uint8Array }[] = [];
-  for (let start = 0; start < names.length; start += READ_CONCURRENCY) {
-    context.signal?.throwIfAborted();
-    const group = names.slice(start, start + READ_CONCURRENCY);
-    const bodies = await Promise.all(group.map((name) => log.read(name, context.signal)));
-    for (const [index, bytes] of bodies.entries()) objects.push({ name: group[index] ?? "", bytes });
-    context.progress(objects.length, names.length, `${objects.length} log objects`);
-  }
-  return { objects };
-}
-
-/** Every event by (source, id) once, in the order in which facts became visible. @throws PipelineError for a damaged line */
-function snapshotOf({ objects }: FraudData): EventLogSnapshot {
-  const snapshot = new EventLogSnapshot();
-  for (const { name, bytes } of objects) {
-    try {
-      snapshot.add(bytes, name);
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new PipelineError("invalid_input", error.message);
-      throw error;
-    }
-  }
-  return snapshot;
-}
-
 /** @throws StageRefusal for a log that no model can come from */
 export function validateLog(data: FraudData): readonly string[] {
-  const snapshot = snapshotOf(data);
+  const snapshot = snapshotOf(data.objects);
   const counts = new Map<string, number>();
   let ahead = 0;
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -99,7 +70,7 @@ export function validateLog(data: FraudData): readonly string[] {
 
 /** @throws StageRefusal when the checks that the features declare do not hold, or a column tells the label by itself */
 export async function buildRows(data: FraudData, maturityMs: number, context: StageContext): Promise<FraudRows> {
-  const snapshot = snapshotOf(data);
+  const snapshot = snapshotOf(data.objects);
   const { featureNames, columns, labels, asOf, subjects, immature, events } = await buildTrainingRows({
     events: snapshot.events(),
     catalog: FEATURE_CATALOG,

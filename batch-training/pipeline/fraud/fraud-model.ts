@@ -10,6 +10,7 @@ import { chooseEngine } from "../../publish/choose-engine.ts";
 import { exportGbdt } from "../../train/gbdt/export-onnx.ts";
 import { type GbdtModel, scoreRows } from "../../train/gbdt/tree.ts";
 import { goldenVectors } from "../golden-vectors.ts";
+import { readLogObjects } from "../log-objects.ts";
 import type { ExportedInput, ManifestParts, ModelDefinition, Pin, Proof } from "../model-definition.ts";
 import { StageRefusal } from "../pipeline-error.ts";
 import type { LogSource, ModelRegistry } from "../sources.ts";
@@ -20,7 +21,6 @@ import {
   type FraudData,
   type FraudRows,
   type FraudSplit,
-  readObjects,
   slicesOf,
   splitRows,
   validateLog,
@@ -58,7 +58,9 @@ export function fraudModel(sources: FraudSources): FraudDefinition {
     parameters: FRAUD_PARAMETERS,
     space: FRAUD_SPACE,
     pin: (signal) => pin(sources, signal),
-    extract: ({ pin: { data } }, context) => readObjects(sources.log, data["objects"] as string[], context),
+    extract: async ({ pin: { data } }, context) => ({
+      objects: await readLogObjects(sources.log, data["objects"] as string[], context),
+    }),
     validate: async ({ data }) => validateLog(data),
     features: ({ data, pin: { data: pinned } }, context) => buildRows(data, pinned["maturityMs"] as number, context),
     split: async ({ rows }) => splitRows(rows),

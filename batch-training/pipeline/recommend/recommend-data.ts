@@ -1,14 +1,12 @@
 /** The recommender's data: from log objects to facts, and the slices of time that teach and judge. */
-import { EventLogSnapshot } from "../../sources/event-log.ts";
 import type { ExposureRecord } from "../../../models/recommend/exposure.ts";
 import { shownLists } from "./shown-lists.ts";
+import { type LogObject, readLogObjects, snapshotOf } from "../log-objects.ts";
 import type { SplitPlan, StageContext } from "../model-definition.ts";
 import { PipelineError, StageRefusal } from "../pipeline-error.ts";
 import type { LogSource } from "../sources.ts";
 import { type ShopLog, shopLog } from "./shop-log.ts";
 
-/** Objects read side by side: hides the round trip, stays polite. */
-const READ_CONCURRENCY = 8;
 /** Shares of the time that the log covers: the latest judges, the one before it teaches the blend and the second stage. */
 const TEST_SHARE = 0.15;
 const LEARNING_SHARE = 0.15;
@@ -16,11 +14,6 @@ const LEARNING_SHARE = 0.15;
 const MIN_DAYS = 7;
 const MIN_FACTS = 1_000;
 const DAY_MS = 86_400_000;
-
-interface LogObject {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 export interface RecommendData {
   readonly objects: readonly LogObject[];
@@ -40,44 +33,14 @@ export async function readLogs(
   context: StageContext,
 ): Promise<RecommendData> {
   return {
-    objects: await readObjects(log, names.objects, context),
-    exposures: await readObjects(log, names.exposures, context),
+    objects: await readLogObjects(log, names.objects, context),
+    exposures: await readLogObjects(log, names.exposures, context),
   };
-}
-
-async function readObjects(
-  log: LogSource,
-  names: readonly string[],
-  context: StageContext,
-): Promise<readonly LogObject[]> {
-  const objects: { name: string; bytes: Uint8Array }[] = [];
-  for (let start = 0; start < names.length; start += READ_CONCURRENCY) {
-    context.signal?.throwIfAborted();
-    const group = names.slice(start, start + READ_CONCURRENCY);
-    const bodies = await Promise.all(group.map((name) => log.read(name, context.signal)));
-    for (const [index, bytes] of bodies.entries()) objects.push({ name: group[index] ?? "", bytes });
-    context.progress(objects.length, names.length, `${objects.length} log objects`);
-  }
-  return objects;
-}
-
-/** Every event by (source, id) once. @throws PipelineError for a damaged line */
-function snapshotOf({ objects }: RecommendData): EventLogSnapshot {
-  const snapshot = new EventLogSnapshot();
-  for (const { name, bytes } of objects) {
-    try {
-      snapshot.add(bytes, name);
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new PipelineError("invalid_input", error.message);
-      throw error;
-    }
-  }
-  return snapshot;
 }
 
 /** @throws StageRefusal for a log that no recommender can come from */
 export function factsFrom(data: RecommendData): ShopLog {
-  const snapshot = snapshotOf(data);
+  const snapshot = snapshotOf(data.objects);
   const log = shopLog(snapshot.events());
   describeFacts(log);
   if (data.exposures.length === 0) return log;

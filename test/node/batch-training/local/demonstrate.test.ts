@@ -60,7 +60,7 @@ describe("what a start prints", () => {
   } as unknown as LocalSummary;
 
   it("says of real purchases how many rows were accepted, and why others were not", () => {
-    const text = describeStart({ summary, token: "t" }, { once: true, summaryFile: "/tmp/s.json" }).join("\n");
+    const text = describeStart({ summary, token: "t" }, { once: true, summaryFile: "summary.json" }).join("\n");
     expect(text).toContain(
       "10 rows: 7 accepted as lines of 5 orders by 3 customers for 4 products; times moved by 2 weeks",
     );
