@@ -38,7 +38,7 @@ export interface QuestionOptions {
 export function questionsOf(log: ShopLog, options: QuestionOptions): Question[] {
   const random = seededRandom(options.seed);
   const questions: Question[] = [];
-  for (let visitor = 0; visitor < log.visitors.length; visitor++) {
+  for (let visitor = 0; visitor < log.visitors; visitor++) {
     const newest = log.at[(log.start[visitor + 1] ?? 1) - 1] ?? 0;
     if (newest < options.from) continue;
     const facts = factsOf(log, visitor);

@@ -75,7 +75,7 @@ export function describeFacts(log: ShopLog): string {
   }
   const customers = log.known.reduce((sum, known) => sum + known, 0);
   const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
-  return `${log.product.length} views, carts and purchases from ${day(log.from)} to ${day(log.until)} by ${customers} customers and ${log.visitors.length - customers} visits of strangers, with ${log.productIds.length} products`;
+  return `${log.product.length} views, carts and purchases from ${day(log.from)} to ${day(log.until)} by ${customers} customers and ${log.visitors - customers} visits of strangers, with ${log.productIds.length} products`;
 }
 
 export function splitFacts(log: ShopLog): RecommendSplit {

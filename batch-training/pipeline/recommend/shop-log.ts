@@ -8,8 +8,11 @@ import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
 /** Facts grouped by visitor and, within a visitor, by time; columns of equal length. Plain data, so that a run can keep it. */
 export interface ShopLog {
   readonly productIds: readonly string[];
-  /** Pseudonyms of customers; sessions of people who never said who they are. */
-  readonly visitors: readonly string[];
+  /**
+   * Customers, and sessions of people who never said who they are. Numbers and no pseudonyms: stored facts name nobody, and the same
+   * history under another pseudonym key is the same data.
+   */
+  readonly visitors: number;
   /** 1 for a customer, 0 for a session. */
   readonly known: Uint8Array;
   /** `visitors + 1` offsets into the columns of facts. */
@@ -70,7 +73,7 @@ function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChan
   const at = Float64Array.from(rows, ({ fact }) => fact.at);
   return {
     productIds: products.names,
-    visitors: visitors.names,
+    visitors: visitors.names.length,
     known: Uint8Array.from(visitors.names, (name) => (name.startsWith("customer ") ? 1 : 0)),
     start,
     product: Int32Array.from(rows, ({ product }) => product),

@@ -28,7 +28,7 @@ export function trainingBefore(log: ShopLog, until: number, gapSeconds: number):
   const visitorOf = new Int32Array(log.product.length);
   const visitOf = new Int32Array(log.product.length);
   let visit = -1;
-  for (let visitor = 0; visitor < log.visitors.length; visitor++) {
+  for (let visitor = 0; visitor < log.visitors; visitor++) {
     const from = log.start[visitor] ?? 0;
     for (let row = from; row < (log.start[visitor + 1] ?? 0); row++) {
       const pause = row === from ? Infinity : (log.at[row] ?? 0) - (log.at[row - 1] ?? 0);
@@ -54,7 +54,7 @@ function numberItems(log: ShopLog, until: number, book: ProductBook): ItemNumber
   const visitors = new Int32Array(log.productIds.length);
   const met = new Uint8Array(log.productIds.length);
   const last = new Int32Array(log.productIds.length).fill(-1);
-  for (let visitor = 0; visitor < log.visitors.length; visitor++) {
+  for (let visitor = 0; visitor < log.visitors; visitor++) {
     for (let row = log.start[visitor] ?? 0; row < (log.start[visitor + 1] ?? 0); row++) {
       const product = log.product[row] ?? 0;
       if ((log.at[row] ?? 0) >= until) continue;
