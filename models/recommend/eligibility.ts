@@ -1,5 +1,5 @@
 import type { Catalogue } from "./catalogue.ts";
-import type { RecommendPolicy } from "./policy.ts";
+import type { RecommendPolicy, VisitorAction } from "./policy.ts";
 import type { RecommendRequest } from "./recommend-request.ts";
 import type { IndexedHistory } from "./visitor-history.ts";
 
@@ -25,7 +25,7 @@ export class Eligibility {
   constructor(catalogue: Catalogue, policy: RecommendPolicy, request: RecommendRequest, history: IndexedHistory) {
     this.#catalogue = catalogue;
     const indices = (ids: readonly string[]): number[] => ids.map((id) => catalogue.indexOf(id));
-    this.#blocked = new Set([...indices(request.exclude), ...itemsOf(history, "dismiss")]);
+    this.#blocked = new Set([...indices(request.exclude), ...history.dismissed]);
     this.#own = new Set(indices(request.productId === null ? request.basket : [request.productId, ...request.basket]));
     this.#seen = new Set([
       ...(policy.bought === "drop" ? itemsOf(history, "purchase") : []),
@@ -62,7 +62,7 @@ export class Eligibility {
   }
 }
 
-function itemsOf(history: IndexedHistory, action: string): number[] {
+function itemsOf(history: IndexedHistory, action: VisitorAction): number[] {
   const found: number[] = [];
   for (const [at, item] of history.items.entries()) if (item >= 0 && history.actions[at] === action) found.push(item);
   return found;

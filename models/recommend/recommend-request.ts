@@ -1,6 +1,12 @@
 import type { Placement } from "./ranking-features.ts";
 import type { VisitorFact } from "./visitor-history.ts";
 
+/**
+ * Placements whose order the second stage decides: those that its training asks about. On the others it would rank by what it learned elsewhere, and
+ * a basket's page would show what is popular; there the sources decide.
+ */
+export const RANKED_PLACEMENTS: readonly Placement[] = ["home", "product"];
+
 /** One question to the recommender. Ids may be unknown to it: that is the normal case. */
 export interface RecommendRequest {
   readonly placement: Placement;

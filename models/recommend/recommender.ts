@@ -4,8 +4,9 @@ import type { Catalogue } from "./catalogue.ts";
 import { diversify, likeness, type Scored } from "./diversify.ts";
 import { Eligibility, STRICTNESS } from "./eligibility.ts";
 import { RANKING_WIDTH, type Placement, rankingVectors } from "./ranking-features.ts";
-import { explainSource, type SourceContext } from "./reasons.ts";
+import { explainSource, similarAnchors, type SourceContext } from "./reasons.ts";
 import {
+  RANKED_PLACEMENTS,
   type Recommended,
   type RecommendedProduct,
   type RecommendFlag,
@@ -84,7 +85,7 @@ export class Recommender {
   recommend(request: RecommendRequest): Recommended {
     const { policy } = this.#bundle;
     if (this.#catalogue.size === 0) return { items: [], vectors: new Float32Array(0), flags: ["catalogue-empty"] };
-    const history = indexHistory(this.#catalogue, policy, request);
+    const history = this.#historyOf(request);
     const eligibility = new Eligibility(this.#catalogue, policy, request, history);
     this.#retrieval.score(history, request.now / 1_000);
     const flags: RecommendFlag[] = [];
@@ -99,7 +100,7 @@ export class Recommender {
 
   /** A list that was made earlier, without what may not be shown now; it has no vectors. */
   patch(request: RecommendRequest, earlier: readonly EarlierItem[]): Recommended {
-    const history = indexHistory(this.#catalogue, this.#bundle.policy, request);
+    const history = this.#historyOf(request);
     const eligibility = new Eligibility(this.#catalogue, this.#bundle.policy, request, history);
     const items = earlier.flatMap(({ productId, score, source, reason }): RecommendedProduct[] => {
       const index = this.#catalogue.indexOf(productId);
@@ -109,6 +110,13 @@ export class Recommender {
         : [];
     });
     return { items: items.slice(0, request.limit), vectors: new Float32Array(0), flags: [] };
+  }
+
+  /** The product in view is the newest thing met, whether or not its view has become a fact yet: training knows it so. */
+  #historyOf(request: RecommendRequest): IndexedHistory {
+    const { productId, recent } = request;
+    const met = productId === null ? recent : [...recent.filter((id) => id !== productId), productId];
+    return indexHistory(this.#catalogue, this.#bundle.policy, { ...request, recent: met });
   }
 
   #attempt(
@@ -140,7 +148,7 @@ export class Recommender {
       this.#vectors,
     );
     const blend = this.#blendScores(request.placement);
-    const scores = this.#ranker === null ? blend.scores : this.#rank();
+    const scores = RANKED_PLACEMENTS.includes(request.placement) ? this.#rank(blend.scores) : blend.scores;
     const ranked = Array.from({ length: candidates.size }, (_, row): Scored => {
       return { row, item: candidates.items[row] ?? 0, score: finite(scores[row]) };
     }).sort(
@@ -174,9 +182,8 @@ export class Recommender {
     anchors: SourceContext["anchors"],
     passes: (item: number) => boolean,
   ): void {
-    const basket = request.placement === "basket" ? anchors.together : [];
-    const similar = [...anchors.similar, ...basket.map((item) => ({ item, weight: 0.5 }))];
-    for (const { item, weight } of similar) this.#addList(this.#similar, { item, weight, column: "similar" }, passes);
+    for (const { item, weight } of similarAnchors({ anchors, request }))
+      this.#addList(this.#similar, { item, weight, column: "similar" }, passes);
     for (const item of anchors.together) {
       this.#addList(this.#bundle.together, { item, weight: 1, column: "together" }, passes);
     }
@@ -251,9 +258,9 @@ export class Recommender {
     }
   }
 
-  #rank(): Float32Array | readonly number[] {
+  #rank(otherwise: Float64Array): Float32Array | Float64Array {
     const { size } = this.#candidates;
-    if (this.#ranker === null || size === 0) return [];
+    if (this.#ranker === null || size === 0) return otherwise;
     return this.#ranker(this.#vectors.subarray(0, size * RANKING_WIDTH), size);
   }
 
@@ -281,7 +288,7 @@ export class Recommender {
 
   #answer(
     picked: readonly Scored[],
-    context: Omit<SourceContext, "candidates" | "catalogue" | "retrieval">,
+    context: Omit<SourceContext, "candidates" | "catalogue" | "retrieval" | "lists">,
   ): Pick<Recommended, "items" | "vectors"> {
     const vectors = new Float32Array(picked.length * RANKING_WIDTH);
     const sources: SourceContext = {
@@ -289,6 +296,7 @@ export class Recommender {
       candidates: this.#candidates,
       catalogue: this.#catalogue,
       retrieval: this.#bundle.retrieval,
+      lists: { similar: this.#similar, together: this.#bundle.together },
     };
     const items = picked.map(({ row, item, score }, position): RecommendedProduct => {
       vectors.set(this.#vectors.subarray(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH), position * RANKING_WIDTH);

@@ -81,6 +81,8 @@ export interface IndexedHistory {
   readonly actions: readonly VisitorAction[];
   /** Seconds. */
   readonly times: Float64Array;
+  /** Products that the visitor does not want to see, however long ago that was said. */
+  readonly dismissed: readonly number[];
 }
 
 /**
@@ -93,7 +95,8 @@ export function indexHistory(
   policy: RecommendPolicy,
   input: { readonly facts: readonly VisitorFact[]; readonly recent: readonly string[]; readonly now: number },
 ): IndexedHistory {
-  const known = input.facts.filter((fact) => fact.at <= input.now).slice(-policy.maxEvents);
+  const past = input.facts.filter((fact) => fact.at <= input.now);
+  const known = past.slice(-policy.maxEvents);
   const newest = known.at(-1);
   const open = newest !== undefined && input.now - newest.at <= policy.sessionGapSeconds * 1_000;
   const met = new Set(known.slice(open ? sessionStart(known, policy.sessionGapSeconds) : known.length).map(idOf));
@@ -111,6 +114,7 @@ export function indexHistory(
     items,
     actions: facts.map((fact) => fact.action),
     times: Float64Array.from(facts, (fact) => fact.at / 1_000),
+    dismissed: past.filter(({ action }) => action === "dismiss").map(({ productId }) => catalogue.indexOf(productId)),
   };
 }
 

@@ -23,7 +23,7 @@ describe("a recommender in the kernels' memory", () => {
     const expected = new Float32Array(items);
     openScorer(retrieval).score(history, 10, expected);
     const retrievalWith = new Retrieval(placed.served, placed.dots);
-    const indexed = { taste: history, repeat: history, session: none, items: met, actions: [], times };
+    const indexed = { taste: history, repeat: history, session: none, items: met, actions: [], times, dismissed: [] };
     for (let again = 0; again < 2; again++) {
       retrievalWith.score(indexed, 10);
       for (const [item, score] of retrievalWith.total.entries())

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openIds, type RecommenderBundle } from "../../../../models/recommend/bundle.ts";
+import { type NeighbourLists, openIds, type RecommenderBundle } from "../../../../models/recommend/bundle.ts";
 import { Catalogue } from "../../../../models/recommend/catalogue.ts";
 import { EMPTY_ITEMS } from "../../../../models/recommend/item-table.ts";
 import type { LiveProduct } from "../../../../models/recommend/live-product.ts";
@@ -210,7 +210,7 @@ describe("recommendations", () => {
     };
     const { recommender } = opened({ items: 40, seed: 8 }, [], ranker);
     const facts = [fact("p-3", { action: "purchase" }), fact("p-4"), fact("p-3")];
-    const answer = recommender.recommend(ask({ facts, basket: ["p-9"], placement: "basket" }));
+    const answer = recommender.recommend(ask({ facts, basket: ["p-9"], productId: "p-4", placement: "product" }));
     for (let row = 0; row < answer.items.length; row++) {
       const vector = answer.vectors.slice(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH);
       expect(seen.has(vector.join())).toBe(true);
@@ -218,9 +218,81 @@ describe("recommendations", () => {
     }
     const column = (name: string): number => RANKING_FEATURES.findIndex((feature) => feature.name === name);
     const [first] = [answer.vectors.slice(0, RANKING_WIDTH)];
-    expect(first[column("placement")]).toBe(2);
+    expect(first[column("placement")]).toBe(1);
     expect(first[column("user_events")]).toBeCloseTo(Math.log1p(3), 6);
     expect(first[column("user_purchases")]).toBeCloseTo(Math.log1p(1), 6);
+  });
+
+  it("take the product in view for the newest thing met, known visitor or not", () => {
+    const { recommender } = opened({ items: 40, seed: 10 }, [], null);
+    const onPage = { placement: "product", productId: "p-7", limit: 20 } as const;
+    const stranger = recommender.recommend(ask(onPage));
+    const seen = recommender.recommend(ask({ ...onPage, facts: [fact("p-7", { at: NOW })] }));
+    expect(stranger).toEqual(seen);
+    // A view that is on its way as an event, and said by the page as well, is one view.
+    expect(recommender.recommend(ask({ ...onPage, recent: ["p-7"] }))).toEqual(stranger);
+    const elsewhere = recommender.recommend(ask({ ...onPage, placement: "home" }));
+    expect(elsewhere.items.some(({ source }) => source === "neighbours")).toBe(true);
+  });
+
+  it("are ordered by the ranker where it was trained, and by their sources on other pages", () => {
+    const last: Ranker = (vectors, rows) =>
+      Float32Array.from({ length: rows }, (_, row) => vectors[row * RANKING_WIDTH + 1] ?? 0);
+    const [plain, ranked] = [opened({ items: 40, seed: 11 }), opened({ items: 40, seed: 11 }, [], last)];
+    for (const placement of ["home", "product", "basket", "category", "content", "trending"] as const) {
+      const request = ask({ placement, productId: placement === "basket" ? null : "p-7", basket: ["p-9"] });
+      const same =
+        idsOf(plain.recommender.recommend(request)).join() === idsOf(ranked.recommender.recommend(request)).join();
+      expect([placement, same]).toEqual([placement, !["home", "product"].includes(placement)]);
+    }
+  });
+
+  it("name in a reason the product that the source went out from", () => {
+    const { bundle, catalogue, recommender } = opened({ items: 40, seed: 12, retrieval: "embeddings" });
+    const has = (lists: NeighbourLists | null, from: number, to: number): boolean =>
+      lists?.item.subarray(lists.start[from], lists.start[from + 1]).includes(to) ?? false;
+    let named = 0;
+    for (const placement of ["product", "basket", "content"] as const) {
+      for (let item = 0; item < 12; item++) {
+        const basket = [`p-${item}`, `p-${item + 13}`, `p-${item + 27}`];
+        const facts = [fact(`p-${item + 5}`), fact(`p-${item + 6}`, { at: NOW - 1_000 })];
+        const { items } = recommender.recommend(ask({ placement, basket, facts, limit: 40 }));
+        for (const { productId, source, reason } of items) {
+          const [, id] = /(p-[0-9]+)$/.exec(reason) ?? [];
+          if (id === undefined) continue;
+          named++;
+          const [own, from] = [catalogue.indexOf(productId), catalogue.indexOf(id)];
+          if (source === "similar")
+            expect([productId, id, has(bundle.similar, from, own)]).toEqual([productId, id, true]);
+          if (source === "together")
+            expect([productId, id, has(bundle.together, from, own)]).toEqual([productId, id, true]);
+          const categories = [...catalogue.categories(own)].filter((one) => catalogue.categories(from).includes(one));
+          if (reason.startsWith("Same category")) expect(categories.length).toBeGreaterThan(0);
+          if (reason.startsWith("Same brand")) expect(catalogue.brand(own)).toBe(catalogue.brand(from));
+        }
+      }
+    }
+    expect(named).toBeGreaterThan(100);
+  });
+
+  it("say that somebody bought a product only where they did", () => {
+    const { recommender } = opened({ items: 40, seed: 13, policy: { repeatActions: ["view", "cart", "purchase"] } });
+    const facts = [fact("p-3"), fact("p-4", { action: "cart" }), fact("p-5", { action: "purchase" })];
+    const reasons = recommender
+      .recommend(ask({ facts, limit: 40 }))
+      .items.flatMap(({ productId, source, reason }) => (source === "repeat" ? [[productId, reason]] : []));
+    expect(Object.fromEntries(reasons)).toEqual({
+      "p-3": "You looked at this before",
+      "p-4": "You put this into your cart before",
+      "p-5": "You bought this before",
+    });
+  });
+
+  it("never show again what was dismissed, however much was done since", () => {
+    const { recommender } = opened({ items: 20, seed: 14, policy: { maxEvents: 5 } });
+    const later = Array.from({ length: 50 }, (_, at) => fact("p-1", { at: NOW - 5_000 + at }));
+    const facts = [fact("p-0", { action: "dismiss", at: NOW - 86_400_000 }), ...later];
+    expect(idsOf(recommender.recommend(ask({ facts, limit: 20 })))).not.toContain("p-0");
   });
 
   it("survive a ranker that answers nonsense", () => {
