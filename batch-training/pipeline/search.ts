@@ -61,7 +61,7 @@ export async function searchParameters(options: SearchOptions): Promise<SearchRe
     const explores = index < Math.max(1, Math.round(trials * EXPLORING)) || elite.length === 0;
     // The same number of draws whatever is chosen, so that trial n is the same one in a longer search that has seen the same losses.
     const near = random() < NEARBY && !explores ? elite[Math.floor(random() * elite.length)] : (random(), undefined);
-    const drawn = index === 0 ? {} : draw(space, random, near?.drawn ?? null);
+    const drawn = index === 0 ? {} : draw(space, random, near ? { ...base, ...near.drawn } : null);
     const parameters = { ...base, ...drawn };
     const { loss, found, note } = await run(parameters, index);
     done.push({ drawn, parameters: drawn, trained: { ...parameters, ...found }, loss, note });

@@ -12,8 +12,6 @@ import type { ShopTraining } from "./training-logs.ts";
 /** Neighbours kept of each product. */
 const SIMILAR = 50;
 const TOGETHER = 30;
-/** Products seen together a few times only are held back. */
-const SHRINKAGE = 10;
 const LISTED = 200;
 const LISTED_NEW = 50;
 /** A product published earlier than this is not new. */
@@ -30,8 +28,10 @@ export function buildBundle(
     readonly retrieval: ServedRecommender;
     readonly policy: RecommendPolicy;
     readonly ranker: Uint8Array | null;
+    readonly similarShrinkage: number;
   },
 ): RecommenderBundle {
+  const { retrieval, policy, ranker, similarShrinkage } = parts;
   const rows = itemRows(log, training);
   const best = (value: (row: ItemRow) => number): Int32Array =>
     Int32Array.from(
@@ -45,9 +45,11 @@ export function buildBundle(
   return {
     table: itemTable(rows),
     asOf: training.until,
-    ...parts,
-    similar: neighbours(training.byVisit, SIMILAR),
-    together: neighbours(training.byBasket, TOGETHER),
+    retrieval,
+    policy,
+    ranker,
+    similar: neighbours(training.byVisit, SIMILAR, similarShrinkage),
+    together: neighbours(training.byBasket, TOGETHER, similarShrinkage),
     popular: best((row) => row.popularity),
     trending: best((row) => row.recent),
     fresh: best((row) => (row.publishedAt ?? 0) - newest).subarray(0, LISTED_NEW),
@@ -85,10 +87,10 @@ function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[]
   });
 }
 
-function neighbours(log: TrainingLog, most: number): NeighbourLists {
+function neighbours(log: TrainingLog, most: number, shrinkage: number): NeighbourLists {
   const { start, neighbour, weight } = similarityLists(interactionMatrix(log), {
     neighbours: most,
-    shrinkage: SHRINKAGE,
+    shrinkage,
     power: 0.5,
   });
   const rows = Array.from({ length: log.items }, (_, item) =>

@@ -1,29 +1,17 @@
 /** A whole recommender from a log up to a moment: parts, blend, second stage. */
 import type { RecommenderBundle } from "../../../models/recommend/bundle.ts";
-import type { RecommendPolicy } from "../../../models/recommend/policy.ts";
 import type { BlendScale, ServedPart } from "../../../models/recommend/served-recommender.ts";
 import { serveBlend } from "../../train/recommenders/blend.ts";
-import { fitRanker, joinRows, RANKER_PARAMETERS } from "../../train/recommenders/two-stage/fit-ranker.ts";
+import { fitRanker, joinRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
 import { buildBundle } from "./build-bundle.ts";
 import { learnBlend } from "./fit-retrieval.ts";
-import type { GbdtParametersInput } from "../../train/gbdt/parameters.ts";
 import { shownRows } from "./shown-lists.ts";
-import { fitPart, PARTS } from "./parts.ts";
+import { fitPart } from "./parts.ts";
 import { type Question, questionsOf } from "./questions.ts";
 import { rankingRows } from "./ranking-rows.ts";
-import type { ShopLog } from "./shop-log.ts";
+import type { RecommenderSettings } from "./recommend-parameters.ts";
+import { factsBefore, type ShopLog } from "./shop-log.ts";
 import { type ShopTraining, trainingBefore } from "./training-logs.ts";
-
-export interface RecommenderSettings {
-  readonly policy: RecommendPolicy;
-  /** Entries of each served neighbour list. */
-  readonly neighbours: number;
-  /** Questions that the blend and the second stage learn from at most. */
-  readonly blendQuestions: number;
-  readonly rankingQuestions: number;
-  /** Parameters of parts that differ from the plan, as `ials.factors`. */
-  readonly parts: Readonly<Record<string, unknown>>;
-}
 
 export interface LearnContext {
   readonly seed: number;
@@ -39,17 +27,17 @@ export interface Learned {
   readonly questions: number;
 }
 
-/** Fewer and bolder steps than on outside data: a recommender is trained with every start of the loop. */
-const RANKING_PARAMETERS: GbdtParametersInput = { ...RANKER_PARAMETERS, trees: 120, learningRate: 0.08 };
 /** Fewer groups than this teach a ranker nothing: the first stage serves alone. */
 const MIN_GROUPS = 100;
 
+/** Nothing of the log from `slice.until` on is looked at: visits and waits for outcomes that reach beyond it end there. */
 export async function learn(
-  log: ShopLog,
+  whole: ShopLog,
   slice: { readonly from: number; readonly until: number },
   settings: RecommenderSettings,
   context: LearnContext,
 ): Promise<Learned> {
+  const log = factsBefore(whole, slice.until);
   const training = trainingBefore(log, slice.from, settings.policy.sessionGapSeconds);
   const parts = await fitParts(training, settings, context);
   const questions = questionsOf(log, {
@@ -60,9 +48,9 @@ export async function learn(
     seed: context.seed,
   });
   const blended = serveBlend(parts, { weights: parts.map(() => 1), scale: "deviation" });
-  const bare = buildBundle(log, training, { retrieval: blended, policy: settings.policy, ranker: null });
-  const learned = learnBlend(parts, bare, every(questions, settings.blendQuestions));
-  context.progress(1, 2, `blend by ${learned.scale}: ${describeWeights(learned.weights)}`);
+  const bare = buildBundle(log, training, { ...settings, retrieval: blended, ranker: null });
+  const learned = learnBlend(parts, bare, every(questions, settings.blendQuestions), settings.scales);
+  context.progress(1, 2, `blend by ${learned.scale}: ${describeWeights(settings, learned.weights)}`);
   const bundle = { ...bare, retrieval: serveBlend(parts, learned) };
   const rows = rankingRows(bundle, every(questions, settings.rankingQuestions), {
     changes: log.changes,
@@ -71,7 +59,7 @@ export async function learn(
   const shown = shownRows(log.shown, slice.until);
   const enough = rows.groups.length >= MIN_GROUPS;
   const all = shown === null ? rows : joinRows([rows, shown]);
-  const ranker = enough ? (await fitRanker(all, { ...context, parameters: RANKING_PARAMETERS })).onnx : null;
+  const ranker = enough ? (await fitRanker(all, { ...context, parameters: settings.ranker })).onnx : null;
   const lists = shown === null ? "no lists shown" : `${shown.groups.length} lists shown`;
   context.progress(2, 2, `${rows.groups.length} questions, ${rows.labels.length} candidates, ${lists}`);
   return { weights: learned.weights, scale: learned.scale, ranker, questions: rows.groups.length };
@@ -86,8 +74,7 @@ export async function assemble(
 ): Promise<RecommenderBundle> {
   const training = trainingBefore(log, until, settings.policy.sessionGapSeconds);
   const parts = await fitParts(training, settings, context);
-  const { policy } = settings;
-  return buildBundle(log, training, { retrieval: serveBlend(parts, learned), policy, ranker: learned.ranker });
+  return buildBundle(log, training, { ...settings, retrieval: serveBlend(parts, learned), ranker: learned.ranker });
 }
 
 async function fitParts(
@@ -96,15 +83,15 @@ async function fitParts(
   context: LearnContext,
 ): Promise<ServedPart[]> {
   const parts: ServedPart[] = [];
-  for (const [name, plan] of Object.entries(PARTS)) {
-    const { neighbours, parts: overrides } = settings;
-    parts.push(await fitPart(name, plan, training, { ...context, neighbours, overrides }));
+  const { neighbours } = settings;
+  for (const plan of Object.values(settings.parts)) {
+    parts.push(await fitPart(plan, training, { ...context, neighbours }));
   }
   return parts;
 }
 
-export function describeWeights(weights: readonly number[]): string {
-  return Object.keys(PARTS)
+export function describeWeights({ parts }: RecommenderSettings, weights: readonly number[]): string {
+  return Object.keys(parts)
     .flatMap((name, part) => ((weights[part] ?? 0) > 0 ? [`${name} ${(weights[part] ?? 0).toFixed(2)}`] : []))
     .join(", ");
 }

@@ -10,7 +10,6 @@ import { learnWeights, type PoolCase } from "../../train/recommenders/blend.ts";
 import { topK } from "../../train/recommenders/two-stage/top-k.ts";
 import type { Question } from "./questions.ts";
 
-export const SCALES: readonly BlendScale[] = ["deviation", "maximum"];
 /** Items of each part that a pool is made of. */
 const POOL_ITEMS = 40;
 const K = 10;
@@ -27,11 +26,12 @@ export function learnBlend(
   parts: readonly ServedPart[],
   bundle: Pick<RecommenderBundle, "table" | "policy">,
   questions: readonly Question[],
+  scales: readonly BlendScale[],
 ): LearnedBlend {
   const catalogue = new Catalogue(bundle.table, openIds(bundle));
   const opened = parts.map((part) => ({ kind: part.kind, scorer: openScorer(part) }));
   let best: LearnedBlend | null = null;
-  for (const scale of SCALES) {
+  for (const scale of scales) {
     const pools = questions.flatMap((question) => {
       const { facts, now, productId, outcome } = question;
       const history = indexHistory(catalogue, bundle.policy, { facts, recent: [], now });

@@ -7,7 +7,8 @@ import { questionsOf } from "./questions.ts";
 import { rankingRows } from "./ranking-rows.ts";
 import { filesOf } from "./recommend-checks.ts";
 import type { RecommendSplit } from "./recommend-data.ts";
-import { policyOf, type RecommenderModel } from "./recommend-fit.ts";
+import type { RecommenderModel } from "./recommend-fit.ts";
+import { policyOf } from "./recommend-parameters.ts";
 import type { ShopLog } from "./shop-log.ts";
 
 /** Questions whose candidates the engines are compared on. */

@@ -11,8 +11,10 @@ import { sessionKnn } from "../../train/recommenders/session-knn.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import type { ShopTraining } from "./training-logs.ts";
 
-interface PartPlan {
+export interface PartPlan {
   readonly model: Recommender;
+  /** Whether it is one of the blend unless asked for or left out, as `PART.used`. */
+  readonly used: boolean;
   /** Which view of the log it learns from. */
   readonly from: "byVisitor" | "byVisit";
   readonly parameters: Parameters;
@@ -21,28 +23,38 @@ interface PartPlan {
 /** Visits that the sessions part keeps at most, the newest: 4 bytes an event and 8 a visit, in every isolate. */
 const MAX_VISITS = 50_000;
 
-/** What the retrieval is blended of. Parameters may be replaced, as `ease-recency.share` and so on. */
+/** What the retrieval may be blended of. Parameters may be replaced, as `ease-recency.share` and so on. */
 export const PARTS: Readonly<Record<string, PartPlan>> = {
-  popularity: { model: popularity, from: "byVisitor", parameters: { days: 30 } },
-  "own-recency": { model: ownRecency, from: "byVisitor", parameters: { days: 60 } },
+  popularity: { model: popularity, from: "byVisitor", used: true, parameters: { days: 30 } },
+  "own-recency": { model: ownRecency, from: "byVisitor", used: true, parameters: { days: 60 } },
+  "item-knn": {
+    model: itemKnn,
+    from: "byVisitor",
+    used: false,
+    parameters: { ...defaults(itemKnn), decay: 0.98 },
+  },
   "ease-recency": {
     model: easeRecency,
     from: "byVisitor",
+    used: true,
     parameters: { share: 25, matrixDays: 90, halfLifeDays: 30 },
   },
   "sequential-rules": {
     model: sequentialRules,
     from: "byVisit",
+    used: true,
     parameters: { decay: 0.8, normalise: 0, steps: 10, gapDays: 1 },
   },
   "session-knn": {
     model: sessionKnn,
     from: "byVisit",
+    used: true,
     parameters: { neighbours: 300, sampled: 1_000, decay: 0.8, distanceDecay: 0.8, halfLifeDays: 30, rarity: 0 },
   },
   ials: {
     model: ials,
     from: "byVisitor",
+    used: true,
     parameters: {
       factors: 32,
       sweeps: 8,
@@ -56,34 +68,26 @@ export const PARTS: Readonly<Record<string, PartPlan>> = {
 
 /** What a published recommender has to beat, each served by the same code. */
 export const RIVALS: Readonly<Record<string, PartPlan>> = {
-  popularity: { model: popularity, from: "byVisitor", parameters: { days: 0 } },
-  "popularity of the last month": { model: popularity, from: "byVisitor", parameters: { days: 30 } },
-  "own counts": { model: ownCounts, from: "byVisitor", parameters: {} },
-  "item-knn": { model: itemKnn, from: "byVisitor", parameters: defaults(itemKnn) },
-  ease: { model: ease, from: "byVisitor", parameters: defaults(ease) },
-  "session-knn": { model: sessionKnn, from: "byVisit", parameters: defaults(sessionKnn) },
+  popularity: { model: popularity, from: "byVisitor", used: true, parameters: { days: 0 } },
+  "popularity of the last month": { model: popularity, from: "byVisitor", used: true, parameters: { days: 30 } },
+  "own counts": { model: ownCounts, from: "byVisitor", used: true, parameters: {} },
+  "item-knn": { model: itemKnn, from: "byVisitor", used: true, parameters: defaults(itemKnn) },
+  ease: { model: ease, from: "byVisitor", used: true, parameters: defaults(ease) },
+  "session-knn": { model: sessionKnn, from: "byVisit", used: true, parameters: defaults(sessionKnn) },
 };
 
-/** Numbers of `overrides` named `PART.PARAMETER` replace those of the plan. */
 export async function fitPart(
-  name: string,
   plan: PartPlan,
   training: ShopTraining,
   options: {
-    readonly overrides: Readonly<Record<string, unknown>>;
     readonly neighbours: number;
     readonly seed: number;
     readonly threads: number;
   },
 ): Promise<ServedPart> {
-  const parameters: Record<string, number> = { ...plan.parameters };
-  for (const key of Object.keys(parameters)) {
-    const own = options.overrides[`${name}.${key}`];
-    if (typeof own === "number") parameters[key] = own;
-  }
   const log = plan.model === sessionKnn ? newestVisits(training.byVisit) : training[plan.from];
   const { seed, threads } = options;
-  return (await plan.model.fit(log, parameters, { seed, threads })).serve(options.neighbours);
+  return (await plan.model.fit(log, plan.parameters, { seed, threads })).serve(options.neighbours);
 }
 
 /** Visits of one event say nothing of what goes together. */

@@ -13,7 +13,8 @@ import { LIST, type Measured, measure } from "./measure.ts";
 import { fitPart, RIVALS } from "./parts.ts";
 import { type Question, questionsOf } from "./questions.ts";
 import type { RecommendSplit } from "./recommend-data.ts";
-import { policyOf, type RecommenderModel, settingsOf } from "./recommend-fit.ts";
+import type { RecommenderModel } from "./recommend-fit.ts";
+import { policyOf, settingsOf } from "./recommend-parameters.ts";
 import type { ShopLog } from "./shop-log.ts";
 import { trainingBefore } from "./training-logs.ts";
 
@@ -67,10 +68,10 @@ export async function evaluateRecommender(input: Input, context: StageContext): 
   if (bundle.ranker !== null) measured.set(FIRST_STAGE, measure({ ...asked, ranker: null }, questions, since));
   const settings = settingsOf(parameters);
   const training = trainingBefore(rows, split.testFrom, settings.policy.sessionGapSeconds);
-  const options = { overrides: {}, neighbours: settings.neighbours, seed: context.seed };
+  const options = { neighbours: settings.neighbours, seed: context.seed };
   for (const [name, plan] of Object.entries(RIVALS)) {
-    const retrieval = await fitPart(name, plan, training, { ...options, threads: availableParallelism() });
-    const rival = buildBundle(rows, training, { retrieval, policy: settings.policy, ranker: null });
+    const retrieval = await fitPart(plan, training, { ...options, threads: availableParallelism() });
+    const rival = buildBundle(rows, training, { ...settings, retrieval, ranker: null });
     measured.set(name, measure({ bundle: rival, ranker: null, everywhereHome: true }, questions, since));
     context.progress(measured.size, Object.keys(RIVALS).length + 2, name);
   }
@@ -175,7 +176,7 @@ function interval(values: Float64Array, units: Units, seed: number): Interval {
   return found ?? { value: Number.NaN, low: Number.NaN, high: Number.NaN };
 }
 
-function meanOf(values: Float64Array, keeps: (row: number) => boolean = () => true): number {
+export function meanOf(values: Float64Array, keeps: (row: number) => boolean = () => true): number {
   let [sum, total] = [0, 0];
   for (const [row, value] of values.entries()) {
     if (Number.isNaN(value) || !keeps(row)) continue;

@@ -12,7 +12,9 @@ import { StageRefusal } from "../pipeline-error.ts";
 import type { LogSource, ModelRegistry } from "../sources.ts";
 import { compareGroups, compareWithChampion, evaluateRecommender, filesOf } from "./recommend-checks.ts";
 import { factsFrom, type RecommendData, type RecommendSplit, readLogs, splitFacts } from "./recommend-data.ts";
-import { RANKER_FILE, RECOMMEND_PARAMETERS, type RecommenderModel, trainRecommender } from "./recommend-fit.ts";
+import { RANKER_FILE, type RecommenderModel, trainRecommender } from "./recommend-fit.ts";
+import { RECOMMEND_PARAMETERS, RECOMMEND_SPACE } from "./recommend-parameters.ts";
+import { tryRecommenderParameters } from "./recommend-trial.ts";
 import { goldenRanking, rankingSample } from "./golden-ranking.ts";
 import type { ShopLog } from "./shop-log.ts";
 
@@ -31,7 +33,7 @@ export function recommendModel(sources: RecommendSources): Definition {
     about: ABOUT,
     featureService: { name: RANKING_SERVICE.name, hash: RANKING_SERVICE.hash },
     parameters: RECOMMEND_PARAMETERS,
-    space: null,
+    space: RECOMMEND_SPACE,
     pin: (signal) => pin(sources, signal),
     extract: ({ pin: { data } }, context) =>
       readLogs(
@@ -45,6 +47,7 @@ export function recommendModel(sources: RecommendSources): Definition {
     ],
     features: async ({ data }) => factsFrom(data),
     split: async ({ rows }) => splitFacts(rows),
+    trial: tryRecommenderParameters,
     train: trainRecommender,
     calibrate: async ({ model }) => model,
     evaluate: evaluateRecommender,
@@ -136,7 +139,7 @@ async function finish(input: Exported): Promise<ManifestParts> {
   return {
     input: facts.input,
     output: facts.output,
-    fitted: { weights: [...input.model.weights], scale: input.model.scale },
+    fitted: { parts: [...input.model.parts], weights: [...input.model.weights], scale: input.model.scale },
     policy: null,
     golden: facts.golden,
     recommender: facts.recommender,

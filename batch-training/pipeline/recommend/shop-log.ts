@@ -2,7 +2,7 @@
 import type { StoredEvent } from "../../../models/contract/events.ts";
 import { type ProductChange, productChangeOf } from "../../../models/recommend/live-product.ts";
 import { type IdentifiedFact, type VisitorFact, visitorFactsOf } from "../../../models/recommend/visitor-history.ts";
-import { NOTHING_SHOWN, type ShownLists } from "./shown-lists.ts";
+import { NOTHING_SHOWN, shownBefore, type ShownLists } from "./shown-lists.ts";
 import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
 
 /** Facts grouped by visitor and, within a visitor, by time; columns of equal length. Plain data, so that a run can keep it. */
@@ -86,6 +86,31 @@ function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChan
     changes: changes.toSorted((a, b) => a.at - b.at),
     shown: NOTHING_SHOWN,
     from: at.reduce((least, time) => Math.min(least, time), at[0] ?? 0),
+    until: at.reduce((most, time) => Math.max(most, time), 0),
+  };
+}
+
+/** The log as it was at a moment, epoch milliseconds: facts and changes before it, lists whose wait for outcomes was over. Names keep their numbers. */
+export function factsBefore(log: ShopLog, until: number): ShopLog {
+  const start = new Int32Array(log.visitors + 1);
+  const rows: number[] = [];
+  for (let visitor = 0; visitor < log.visitors; visitor++) {
+    for (let row = log.start[visitor] ?? 0; row < (log.start[visitor + 1] ?? 0); row++) {
+      if ((log.at[row] ?? 0) < until) rows.push(row);
+    }
+    start[visitor + 1] = rows.length;
+  }
+  const at = Float64Array.from(rows, (row) => log.at[row] ?? 0);
+  return {
+    ...log,
+    start,
+    at,
+    product: Int32Array.from(rows, (row) => log.product[row] ?? -1),
+    action: Uint8Array.from(rows, (row) => log.action[row] ?? 0),
+    quantity: Float32Array.from(rows, (row) => log.quantity[row] ?? 1),
+    order: Int32Array.from(rows, (row) => log.order[row] ?? -1),
+    changes: log.changes.filter((change) => change.at < until),
+    shown: shownBefore(log.shown, until),
     until: at.reduce((most, time) => Math.max(most, time), 0),
   };
 }

@@ -53,6 +53,24 @@ export function shownLists(records: Iterable<ExposureRecord>, events: Iterable<S
   };
 }
 
+/** Lists whose wait for outcomes was over by a moment: what became of them later cannot show. */
+export function shownBefore({ at, sizes, values, gains }: ShownLists, until: number): ShownLists {
+  const kept = Array.from(at.keys()).filter((list) => (at[list] ?? Infinity) + WAIT_MS <= until);
+  const starts = new Int32Array(sizes.length + 1);
+  for (const [list, size] of sizes.entries()) starts[list + 1] = (starts[list] ?? 0) + size;
+  const rows = kept.flatMap((list) => Array.from({ length: sizes[list] ?? 0 }, (_, row) => (starts[list] ?? 0) + row));
+  const vectors = new Float32Array(rows.length * RANKING_WIDTH);
+  for (const [place, row] of rows.entries()) {
+    vectors.set(values.subarray(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH), place * RANKING_WIDTH);
+  }
+  return {
+    at: Float64Array.from(kept, (list) => at[list] ?? 0),
+    sizes: Int32Array.from(kept, (list) => sizes[list] ?? 0),
+    values: vectors,
+    gains: Float32Array.from(rows, (row) => gains[row] ?? 0),
+  };
+}
+
 /**
  * Lists shown before a moment of which something became, as rows to learn from; null where there are too few. The position varies here and is the
  * constant of serving everywhere else: what a place alone earns goes to it, and not to the product that stood there.
