@@ -79,6 +79,15 @@ export interface Kernels {
     indices: number,
   ): number;
   dotAll(items: number, count: number, vectors: number, query: number, out: number): void;
+  dotAllBytes(
+    items: number,
+    count: number,
+    blocks: number,
+    query: number,
+    scales: number,
+    unit: number,
+    out: number,
+  ): void;
   topKBytes(
     items: number,
     count: number,

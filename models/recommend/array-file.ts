@@ -18,7 +18,7 @@ export class ServedFileError extends Error {
   }
 }
 
-const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint8Array } as const;
+const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint8Array, i8: Int8Array } as const;
 type ArrayType = keyof typeof ARRAYS;
 
 /** Where an array lies, relative to the end of the header. */
@@ -109,6 +109,11 @@ export class DataSection {
   bytes(place: Place, length: number): Uint8Array {
     this.#check(place, length, 1);
     return this.#bytes.subarray(this.#base + place.at, this.#base + place.at + length);
+  }
+
+  signedBytes(place: Place, length: number): Int8Array {
+    const { buffer, byteOffset } = this.bytes(place, length);
+    return new Int8Array(buffer, byteOffset, length);
   }
 
   /** Integers of any value. */

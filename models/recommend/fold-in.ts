@@ -11,11 +11,12 @@ export function solveFoldIn(embeddings: ServedEmbeddings, profile: Profile): Flo
   const matrix = Float64Array.from(embeddings.gram);
   const right = new Float64Array(d);
   const { level, offset, power } = embeddings.ridge;
+  const q = new Float64Array(d);
   let mass = 0;
   for (const [place, item] of profile.items.entries()) {
     const w = profile.weights[place] ?? 0;
     mass += w;
-    const q = embeddings.vectors.subarray(item * d, (item + 1) * d);
+    readVector(embeddings, item, q);
     for (let r = 0; r < d; r++) {
       const scaled = w * (q[r] ?? 0);
       right[r] = (right[r] ?? 0) + scaled;
@@ -27,6 +28,12 @@ export function solveFoldIn(embeddings: ServedEmbeddings, profile: Profile): Flo
   for (let r = 0; r < d; r++) matrix[r * d + r] = (matrix[r * d + r] ?? 0) + ridge;
   solveInPlace(matrix, d, right);
   return right;
+}
+
+/** An item's vector as numbers, whatever it is stored as. @param into `dimensions` places */
+export function readVector({ vectors, scales, dimensions }: ServedEmbeddings, item: number, into: Float64Array): void {
+  const scale = scales === undefined ? 1 : (scales[item] ?? 0);
+  for (let at = 0; at < dimensions; at++) into[at] = scale * (vectors[item * dimensions + at] ?? 0);
 }
 
 /** Cholesky of the lower triangle and both substitutions, in place. The ridge keeps every pivot above 0. */

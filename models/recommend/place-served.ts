@@ -1,11 +1,22 @@
 import { type Kernels, loadKernels } from "../engine/kernels.ts";
-import type { ServedEmbeddings, ServedPart, ServedRecommender } from "./served-recommender.ts";
+import type {
+  ByteEmbeddings,
+  FloatEmbeddings,
+  ServedEmbeddings,
+  ServedPart,
+  ServedRecommender,
+} from "./served-recommender.ts";
 
 const PAGE_BYTES = 65_536;
 /** The first bytes stay free, so that address 0 means "none". */
 const START = 64;
 /** Bytes of one recommender: an isolate has 128 MB for everything. */
 const MAX_BYTES = 64 << 20;
+
+/** Integers of a SIMD register: rows of 8-bit embeddings that fill whole ones are scored by the kernels. */
+const LANES = 16;
+/** An 8-bit integer times one of these, summed over the dimensions of a file, stays below 2^31. */
+const MAX_QUERY = 16_383;
 
 /** Dot products of all items of an embedding with a vector; the array is overwritten by the next call. */
 export type DotAll = (vector: Float64Array) => Float32Array;
@@ -29,7 +40,9 @@ export function placeServed(served: ServedRecommender, module: WebAssembly.Modul
   const own = (part: ServedPart): ServedPart => placed.get(part) ?? part;
   const dots = new Map<ServedPart, DotAll>();
   for (const part of placed.values()) {
-    if (part.kind === "embeddings" && part.dimensions % 4 === 0 && part.items > 0) dots.set(part, memory.dotsOf(part));
+    if (part.kind !== "embeddings" || part.items === 0) continue;
+    if (part.scales !== undefined && part.dimensions % LANES === 0) dots.set(part, memory.byteDotsOf(part));
+    if (part.scales === undefined && part.dimensions % 4 === 0) dots.set(part, memory.dotsOf(part));
   }
   return {
     served:
@@ -76,7 +89,7 @@ class PartMemory {
     return copy as unknown as ServedPart;
   }
 
-  dotsOf({ vectors, items, dimensions }: ServedEmbeddings): DotAll {
+  dotsOf({ vectors, items, dimensions }: FloatEmbeddings): DotAll {
     const out = this.#out.subarray(0, items);
     return (vector) => {
       this.#query.set(vector);
@@ -85,7 +98,29 @@ class PartMemory {
     };
   }
 
-  #copy<T extends Float32Array | Float64Array | Int32Array>(array: T): T {
+  /** The user's vector is rounded to 15 bits: far finer than the items. */
+  byteDotsOf({ vectors, scales, items, dimensions }: ByteEmbeddings): DotAll {
+    const out = this.#out.subarray(0, items);
+    const query = new Int16Array(this.#query.buffer, this.#query.byteOffset, dimensions);
+    return (vector) => {
+      let most = 0;
+      for (const value of vector) most = Math.max(most, Math.abs(value));
+      const unit = most / MAX_QUERY;
+      for (let at = 0; at < dimensions; at++) query[at] = unit === 0 ? 0 : Math.round((vector[at] ?? 0) / unit);
+      this.#kernels.dotAllBytes(
+        vectors.byteOffset,
+        items,
+        dimensions / LANES,
+        query.byteOffset,
+        scales.byteOffset,
+        unit,
+        out.byteOffset,
+      );
+      return out;
+    };
+  }
+
+  #copy<T extends PartArray>(array: T): T {
     const kind = array.constructor as new (buffer: ArrayBuffer, at: number, length: number) => T;
     const own = new kind(this.#buffer, this.#end, array.length);
     own.set(array);
@@ -99,10 +134,12 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
-function isArray(value: unknown): value is Float32Array | Float64Array | Int32Array {
-  return value instanceof Float32Array || value instanceof Float64Array || value instanceof Int32Array;
+type PartArray = Float32Array | Float64Array | Int32Array | Int8Array;
+
+function isArray(value: unknown): value is PartArray {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
-function arraysOf(part: ServedPart): (Float32Array | Float64Array | Int32Array)[] {
+function arraysOf(part: ServedPart): PartArray[] {
   return Object.values(part).filter(isArray);
 }

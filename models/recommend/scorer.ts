@@ -65,12 +65,12 @@ function scoreEmbeddings(served: ServedEmbeddings, history: History, at: number,
   const profile = profileOf(history.items, history.times, at, served.profile);
   if (profile.items.length === 0) return;
   const user = solveFoldIn(served, profile);
-  const { dimensions, vectors } = served;
+  const { dimensions, vectors, scales } = served;
   for (let item = 0; item < served.items; item++) {
     let sum = 0;
     const from = item * dimensions;
     for (let f = 0; f < dimensions; f++) sum += (user[f] ?? 0) * (vectors[from + f] ?? 0);
-    out[item] = sum;
+    out[item] = scales === undefined ? sum : sum * (scales[item] ?? 0);
   }
 }
 

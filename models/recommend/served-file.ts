@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type DataSection, decodeArrays, encodeArrays, place, ServedFileError } from "./array-file.ts";
-import type { ServedPart, ServedRecommender } from "./served-recommender.ts";
+import type { ProfileRule, ServedEmbeddings, ServedPart, ServedRecommender } from "./served-recommender.ts";
 
 /** A served recommender as one file of arrays; see `array-file.ts`. */
 const MAGIC = "EWREC001";
@@ -8,6 +8,9 @@ const MAGIC = "EWREC001";
 const MAX_PARTS = 32;
 /** Items of a catalogue: above what an isolate can score in its time. */
 export const MAX_ITEMS = 2_000_000;
+
+/** Numbers of a vector: above any factorisation, and what Vectorize holds. */
+const MAX_DIMENSIONS = 1_024;
 
 const items = z.int().min(0).max(MAX_ITEMS);
 const positive = z.number().positive();
@@ -28,8 +31,11 @@ const PartHeader = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("embeddings"),
     items,
-    dimensions: z.int().min(1).max(1_024),
-    vectors: place("f32"),
+    dimensions: z.int().min(1).max(MAX_DIMENSIONS),
+    /** Of 8 bits with scales and moments, of floats without. */
+    vectors: z.union([place("f32"), place("i8")]),
+    scales: place("f32").optional(),
+    moments: place("f32").optional(),
     gram: place("f32"),
     ridge: z.strictObject({ level: positive, offset: z.number().min(0), power: z.number() }),
     profile,
@@ -107,14 +113,30 @@ function openPart(header: z.infer<typeof PartHeader>, data: DataSection): Served
       weight: data.floats(header.weight, entries),
     };
   }
-  const { dimensions, ridge } = header;
+  return openEmbeddings({ ...header, profile }, data);
+}
+
+type EmbeddingsHeader = Extract<z.infer<typeof PartHeader>, { kind: "embeddings" }>;
+
+function openEmbeddings(
+  { items, dimensions, ridge, profile, gram, vectors, scales, moments }: EmbeddingsHeader & { profile: ProfileRule },
+  data: DataSection,
+): ServedEmbeddings {
+  const open = <V>(own: V) => {
+    const weights = data.floats(gram, dimensions * dimensions);
+    return { kind: "embeddings", items, dimensions, vectors: own, gram: weights, ridge, profile } as const;
+  };
+  if (vectors.type === "f32" && scales === undefined && moments === undefined) {
+    return open(data.floats(vectors, items * dimensions));
+  }
+  if (vectors.type !== "i8" || scales === undefined || moments === undefined) {
+    throw new ServedFileError("vectors of 8 bits, scales and moments go together");
+  }
+  const own = data.floats(scales, items);
+  if (!own.every((scale) => scale >= 0)) throw new ServedFileError("a scale is below 0");
   return {
-    kind: "embeddings",
-    items,
-    dimensions,
-    vectors: data.floats(header.vectors, items * dimensions),
-    gram: data.floats(header.gram, dimensions * dimensions),
-    ridge,
-    profile,
+    ...open(data.signedBytes(vectors, items * dimensions)),
+    scales: own,
+    moments: data.floats(moments, dimensions * (dimensions + 1)),
   };
 }

@@ -29,17 +29,35 @@ export interface ServedNeighbours {
 }
 
 /** Item vectors and the system a history is folded in with: (gram + sum w q qᵀ + ridge I) p = sum w q. */
-export interface ServedEmbeddings {
+export type ServedEmbeddings = FloatEmbeddings | ByteEmbeddings;
+
+interface EmbeddingSystem {
   readonly kind: "embeddings";
   readonly items: number;
   readonly dimensions: number;
-  /** items x dimensions. */
-  readonly vectors: Float32Array;
   /** dimensions x dimensions, the weight of the unobserved applied. */
   readonly gram: Float32Array;
   /** ridge = level * (sum of profile weights + offset)^power. */
   readonly ridge: { readonly level: number; readonly offset: number; readonly power: number };
   readonly profile: ProfileRule;
+}
+
+/** As they are trained. */
+export interface FloatEmbeddings extends EmbeddingSystem {
+  /** items x dimensions. */
+  readonly vectors: Float32Array;
+  readonly scales?: undefined;
+  readonly moments?: undefined;
+}
+
+/** As they are published, in a quarter of the memory; see `byte-embeddings.ts`. */
+export interface ByteEmbeddings extends EmbeddingSystem {
+  /** items x dimensions; a value is the integer times its item's scale. */
+  readonly vectors: Int8Array;
+  /** One per item, 0 or above. */
+  readonly scales: Float32Array;
+  /** Mean of the item vectors, then the mean of their products, dimensions x dimensions: what all scores of a user deviate by follows from them. */
+  readonly moments: Float32Array;
 }
 
 /** Own purchases again: nothing but the rule is stored. */

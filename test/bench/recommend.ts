@@ -73,9 +73,16 @@ async function serveRows(
   const empty = await edges.start("empty", `${state}-empty`);
   try {
     onStage(`publishing ${items} products, sending the visits of ${WARM_VISITORS + size.coldVisitors} visitors`);
-    // 100,000 items of 64 dimensions fill one file: their neighbours are lists of their own.
+    // As a trainer publishes them: embeddings in 8 bits.
     const retrieval = items > 20_000 ? "embeddings" : "blend";
-    const bundle = generatedBundle({ items, seed: 1, dimensions: DIMENSIONS, neighbours: 10, retrieval });
+    const bundle = generatedBundle({
+      items,
+      seed: 1,
+      dimensions: DIMENSIONS,
+      neighbours: 10,
+      retrieval,
+      precision: "bytes",
+    });
     const { bytes, golden } = benchRanker();
     const { manifest, files } = publishableRecommender({ ...bundle, ranker: bytes }, { ranking: golden });
     await publishModel(

@@ -1,7 +1,8 @@
 import { type NeighbourLists, neighbourLists, type RecommenderBundle } from "../../models/recommend/bundle.ts";
+import { byteEmbeddings } from "../../models/recommend/byte-embeddings.ts";
 import { type ItemRow, itemTable } from "../../models/recommend/item-table.ts";
 import { DEFAULT_POLICY, type RecommendPolicy } from "../../models/recommend/policy.ts";
-import type { ServedPart, ServedRecommender } from "../../models/recommend/served-recommender.ts";
+import type { ServedEmbeddings, ServedPart, ServedRecommender } from "../../models/recommend/served-recommender.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
 export interface BundleOptions {
@@ -12,6 +13,8 @@ export interface BundleOptions {
   readonly policy?: Partial<RecommendPolicy>;
   /** `embeddings`: those alone, with the neighbours as lists of their own. */
   readonly retrieval?: "neighbours" | "embeddings" | "blend";
+  /** Of the embeddings; default: floats. A trainer publishes 8 bits. */
+  readonly precision?: "float" | "bytes";
 }
 
 /** Epoch seconds of the newest product. */
@@ -67,7 +70,7 @@ function retrievalOf(options: BundleOptions, lists: NeighbourLists, random: Seed
   const vectors = Float32Array.from({ length: items * dimensions }, () => random.next() - 0.5);
   const gram = new Float32Array(dimensions * dimensions);
   for (let at = 0; at < dimensions; at++) gram[at * dimensions + at] = 1;
-  const embeddings: ServedPart = {
+  const exact: ServedEmbeddings = {
     kind: "embeddings",
     items,
     dimensions,
@@ -76,6 +79,7 @@ function retrievalOf(options: BundleOptions, lists: NeighbourLists, random: Seed
     ridge: { level: 0.1, offset: 1, power: 0.5 },
     profile,
   };
+  const embeddings = options.precision === "bytes" ? byteEmbeddings(exact) : exact;
   if (retrieval === "embeddings") return embeddings;
   return {
     kind: "blend",

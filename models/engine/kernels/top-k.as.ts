@@ -169,3 +169,32 @@ export function topKBytes(
   }
   return size;
 }
+
+/**
+ * Dot products of `count` rows of 8-bit integers with the query, each times its scale and times `unit`, the query's own. Rows and query as in
+ * `topKBytes`, whose bound on the query holds here too.
+ */
+export function dotAllBytes(
+  items: usize,
+  count: u32,
+  blocks: u32,
+  query: usize,
+  scales: usize,
+  unit: f32,
+  out: usize,
+): void {
+  const bytes = <usize>blocks << 4;
+  let item = items;
+  for (let index: u32 = 0; index < count; index++, item += bytes) {
+    let sum = i32x4.splat(0);
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const v = v128.load(item + at);
+      const q = query + (at << 1);
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(v), v128.load(q)));
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(v), v128.load(q, 16)));
+    }
+    const total =
+      i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
+    store<f32>(out + (<usize>index << 2), <f32>total * load<f32>(scales + (<usize>index << 2)) * unit);
+  }
+}

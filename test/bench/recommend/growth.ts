@@ -20,7 +20,14 @@ const FACTS = 20;
 /** A list of ten in this process: both stages, without HTTP; and what the recommender occupies. */
 export function growthRows(lists: number): ReportRow[] {
   return SIZES.flatMap((items) => {
-    const bundle = generatedBundle({ items, seed: 1, dimensions: 64, neighbours: 10, retrieval: "embeddings" });
+    const bundle = generatedBundle({
+      items,
+      seed: 1,
+      dimensions: 64,
+      neighbours: 10,
+      retrieval: "embeddings",
+      precision: "bytes",
+    });
     const { recommender, bytes } = open(bundle);
     const took = new Float64Array(lists);
     for (let list = -lists; list < lists; list++) {
@@ -37,7 +44,7 @@ export function growthRows(lists: number): ReportRow[] {
       rowOf(`recommend.process.${items}.p95`, "ms", [quantile(took, 0.95)], { better: "lower" }),
       rowOf(`recommend.memory.${items}`, "MB", [bytes / 1_000_000], {
         better: "lower",
-        note: "embeddings of 64 dimensions, 10 + 3 neighbours, item table, ids, catalogue, working arrays; ranker not counted",
+        note: "embeddings of 64 dimensions in 8 bits, 10 + 3 neighbours, item table, ids, catalogue, working arrays; ranker not counted",
         ...memory,
       }),
     ];

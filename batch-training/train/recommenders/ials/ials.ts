@@ -1,10 +1,11 @@
+import { byteEmbeddings } from "../../../../models/recommend/byte-embeddings.ts";
 import { openScorer } from "../../../../models/recommend/scorer.ts";
-import type { ProfileRule, ServedEmbeddings } from "../../../../models/recommend/served-recommender.ts";
+import type { FloatEmbeddings, ProfileRule } from "../../../../models/recommend/served-recommender.ts";
 import { type FittedRecommender, type Recommender, reused, setting } from "../recommender.ts";
 import { interactionMatrix } from "../sparse-matrix.ts";
 import { type IalsModel, trainIals } from "./train-ials.ts";
 
-function served(model: IalsModel, profile: ProfileRule): ServedEmbeddings {
+function served(model: IalsModel, profile: ProfileRule): FloatEmbeddings {
   const { unobserved, regularisationPower } = model.parameters;
   return {
     kind: "embeddings",
@@ -17,10 +18,10 @@ function served(model: IalsModel, profile: ProfileRule): ServedEmbeddings {
   };
 }
 
-/** Scores by folding a history into the item space, as the edge does. */
+/** Scores by folding a history into the item space, as the edge does; served in 8 bits. */
 export function ialsRecommender(model: IalsModel, profile: ProfileRule): FittedRecommender {
   const embeddings = served(model, profile);
-  return { ...openScorer(embeddings), serve: () => embeddings };
+  return { ...openScorer(embeddings), serve: () => byteEmbeddings(embeddings) };
 }
 
 /** iALS; see `train-ials.ts` for the objective. */

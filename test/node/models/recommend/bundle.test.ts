@@ -6,7 +6,7 @@ import { itemId, itemTable } from "../../../../models/recommend/item-table.ts";
 import { RANKING_FEATURES } from "../../../../models/recommend/ranking-features.ts";
 import { generatedBundle } from "../../../support/recommender-bundle.ts";
 
-const bundle = generatedBundle({ items: 60, seed: 1 });
+const bundle = generatedBundle({ items: 60, seed: 1, precision: "bytes" });
 
 describe("the files of a published recommender", () => {
   it("give the bundle back, the same bytes every time", () => {

@@ -31,10 +31,48 @@ describe("a recommender in the kernels' memory", () => {
     }
   });
 
+  it.each([1, 15, 64, 333])("is the same recommender with embeddings of 8 bits: %i items", (items) => {
+    const { retrieval } = generatedBundle({
+      items,
+      seed: items,
+      dimensions: 48,
+      retrieval: "embeddings",
+      precision: "bytes",
+    });
+    const placed = placeServed(retrieval, engineKernels);
+    expect(placed.served).toEqual(retrieval);
+    expect(placed.bytes).toBeLessThan(items * (48 + 4 + 4) + 48 * 97 * 4 + 70_000);
+    const [dot] = placed.dots.values();
+    const history = { items: Int32Array.of(0, items - 1), times: Float64Array.of(1, 2), values: Float32Array.of(1, 1) };
+    const expected = new Float32Array(items);
+    openScorer(retrieval).score(history, 10, expected);
+    const indexed = {
+      taste: history,
+      repeat: history,
+      session: none,
+      items: history.items,
+      actions: [],
+      times: history.times,
+      dismissed: [],
+    };
+    const retrievalWith = new Retrieval(placed.served, placed.dots);
+    expect(dot).toBeDefined();
+    for (let again = 0; again < 2; again++) {
+      retrievalWith.score(indexed, 10);
+      // The user's vector is rounded to 15 bits.
+      for (const [item, score] of retrievalWith.total.entries())
+        expect(score).toBeCloseTo(expected[item] ?? Number.NaN, 3);
+    }
+  });
+
   it("leaves embeddings alone whose dimensions do not fill SIMD lanes", () => {
-    expect(placeServed(generatedBundle({ items: 9, seed: 1, dimensions: 6 }).retrieval, engineKernels).dots.size).toBe(
-      0,
-    );
+    for (const [dimensions, precision] of [
+      [6, "float"],
+      [12, "bytes"],
+    ] as const) {
+      const { retrieval } = generatedBundle({ items: 9, seed: 1, dimensions, precision });
+      expect(placeServed(retrieval, engineKernels).dots.size).toBe(0);
+    }
   });
 });
 

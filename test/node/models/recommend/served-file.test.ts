@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ServedFileError } from "../../../../models/recommend/array-file.ts";
 import { decodeServed, encodeServed } from "../../../../models/recommend/served-file.ts";
-import type { ServedBlend, ServedPart } from "../../../../models/recommend/served-recommender.ts";
+import type { ByteEmbeddings, ServedBlend, ServedPart } from "../../../../models/recommend/served-recommender.ts";
 
 const profile = { stepDecay: 0.9, halfLifeSeconds: Infinity };
 const lists: ServedPart = {
@@ -11,6 +11,17 @@ const lists: ServedPart = {
   start: Int32Array.of(0, 2, 2, 3),
   neighbour: Int32Array.of(1, 2, 0),
   weight: Float32Array.of(0.5, 0.25, -1),
+};
+const bytes: ByteEmbeddings = {
+  kind: "embeddings",
+  items: 3,
+  dimensions: 2,
+  vectors: Int8Array.of(1, -2, 127, -127, 0, 0),
+  scales: Float32Array.of(0.5, 0.25, 0),
+  moments: Float32Array.of(1, 2, 3, 4, 5, 6),
+  gram: Float32Array.of(1, 0, 0, 1),
+  ridge: { level: 0.1, offset: 0.3, power: 0.8 },
+  profile: { stepDecay: 1, halfLifeSeconds: 86_400 },
 };
 const parts: ServedPart[] = [
   { kind: "scores", items: 3, scores: Float32Array.of(3, 2, 1) },
@@ -24,6 +35,7 @@ const parts: ServedPart[] = [
     ridge: { level: 0.1, offset: 0.3, power: 0.8 },
     profile: { stepDecay: 1, halfLifeSeconds: 86_400 },
   },
+  bytes,
   { kind: "repeat", items: 3, halfLifeSeconds: Infinity },
   {
     kind: "sessions",
@@ -74,6 +86,13 @@ describe("the file of a served recommender", () => {
       [{ ...lists, weight: Float32Array.of(1, Number.NaN, 1) }, /not a finite number/],
       [{ ...lists, weight: Float32Array.of(1) }, /1 entries instead of 3/],
       [{ ...lists, profile: { stepDecay: 2, halfLifeSeconds: 1 } }, /stepDecay/],
+      [{ ...bytes, scales: Float32Array.of(1, -1, 1) }, /a scale is below 0/],
+      [{ ...bytes, scales: Float32Array.of(1, Number.NaN, 1) }, /not a finite number/],
+      [{ ...bytes, scales: Float32Array.of(1) }, /1 entries instead of 3/],
+      [{ ...bytes, vectors: Int8Array.of(1, 2, 3) }, /3 entries instead of 6/],
+      [{ ...bytes, moments: Float32Array.of(1) }, /1 entries instead of 6/],
+      [{ ...bytes, scales: undefined } as unknown as ServedPart, /go together/],
+      [{ ...bytes, vectors: Float32Array.of(1, 2, 3, 4, 5, 6) } as unknown as ServedPart, /go together/],
       [{ kind: "scores", items: 4, scores: Float32Array.of(1) }, /1 entries instead of 4/],
     ];
     for (const [part, message] of wrong) expect(() => decodeServed(encodeServed(part))).toThrow(message);

@@ -212,10 +212,12 @@ describe("every model", () => {
     expect(again).toEqual(out);
     expect(out.every((score) => Number.isFinite(score))).toBe(true);
 
-    // The served form, uncut, is the model.
+    // The served form, uncut, is the model: up to its rounding where it is embeddings of 8 bits.
     const served = new Float32Array(shop.items);
-    openScorer(fitted.serve(shop.items)).score(known, 20_000, served);
-    for (const [item, score] of served.entries()) expect(score).toBeCloseTo(out[item] ?? Number.NaN, 5);
+    const form = fitted.serve(shop.items);
+    openScorer(form).score(known, 20_000, served);
+    const digits = form.kind === "embeddings" ? 1 : 5;
+    for (const [item, score] of served.entries()) expect(score).toBeCloseTo(out[item] ?? Number.NaN, digits);
 
     // Nobody known, nothing known, and events of items outside the catalogue: finite scores, the latter without effect.
     fitted.score(EMPTY_HISTORY, Number.NaN, out);
