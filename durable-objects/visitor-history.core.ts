@@ -1,8 +1,15 @@
+import {
+  type AnsweredList,
+  type Attributed,
+  LIST_OUTCOMES_SQL,
+  type ListOutcome,
+  ListOutcomesCore,
+} from "./list-outcomes.core.ts";
 import type { VisitorFact } from "../models/recommend/visitor-history.ts";
 
 /** What is to be stored for one visitor: a customer, or a session without one. */
 export interface VisitorChange {
-  /** `c:` and a customer's pseudonym, `s:` and a session's, `r:` and a recommendation's id. */
+  /** `c:` and a customer's pseudonym, or `s:` and a session's. */
   readonly visitor: string;
   readonly facts: readonly (VisitorFact & { readonly identity: string })[];
   /** Consent to personalisation as of a time; undefined: nothing said. */
@@ -19,8 +26,8 @@ export interface VisitorState {
 /** Facts kept of one visitor, the newest: what recommenders look at, and a little more. */
 const MAX_FACTS = 300;
 const DAY_MS = 86_400_000;
-/** A customer's facts are kept as long as the events they come from; a session's, and a recommendation's, while they can matter. */
-const RETENTION_DAYS = { c: 400, s: 2, r: 30 } as const;
+/** A customer's facts are kept as long as the events they come from; a session's while they can matter. */
+const RETENTION_DAYS = { c: 400, s: 2 } as const;
 
 export const VISITOR_HISTORY_MIGRATIONS = [
   {
@@ -35,22 +42,29 @@ export const VISITOR_HISTORY_MIGRATIONS = [
       CREATE TABLE swept (day INTEGER PRIMARY KEY);
     `,
   },
+  { id: "lists", sql: `DELETE FROM fact WHERE visitor >= 'r:' AND visitor < 'r;'; ${LIST_OUTCOMES_SQL}` },
 ] as const;
 
 /** Facts of the visitors that hash to one object, by pseudonym, each once by its identity; none of those who do not consent. */
 export class VisitorHistoryCore {
   readonly #storage: DurableObjectStorage;
+  readonly #lists: ListOutcomesCore;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
+    this.#lists = new ListOutcomesCore(storage);
   }
 
-  /** One transaction. Returns the identities that were new, by visitor in the order given. */
-  apply(changes: readonly VisitorChange[], now: number): string[][] {
-    return this.#storage.transactionSync(() => {
-      const fresh = changes.map((change) => this.#applyOne(change));
+  /** One transaction: lists that were answered, and what became of lists. */
+  attribute(lists: readonly AnsweredList[], outcomes: readonly ListOutcome[], now: number): Attributed {
+    return this.#storage.transactionSync(() => this.#lists.apply(lists, outcomes, now));
+  }
+
+  /** One transaction; repeating it changes nothing. */
+  apply(changes: readonly VisitorChange[], now: number): void {
+    this.#storage.transactionSync(() => {
+      for (const change of changes) this.#applyOne(change);
       this.#sweep(now);
-      return fresh;
     });
   }
 
@@ -69,7 +83,7 @@ export class VisitorHistoryCore {
     });
   }
 
-  #applyOne({ visitor, facts, consent }: VisitorChange): string[] {
+  #applyOne({ visitor, facts, consent }: VisitorChange): void {
     const { sql } = this.#storage;
     if (consent) {
       sql.exec(
@@ -82,9 +96,10 @@ export class VisitorHistoryCore {
     }
     if (this.#consent(visitor) === false) {
       sql.exec("DELETE FROM fact WHERE visitor = ?", visitor);
-      return [];
+      this.#lists.forget(visitor);
+      return;
     }
-    const fresh: string[] = [];
+    let added = false;
     for (const { identity, at, action, productId, quantity } of facts) {
       const { rowsWritten } = sql.exec(
         "INSERT OR IGNORE INTO fact (visitor, identity, at, action, product, quantity) VALUES (?, ?, ?, ?, ?, ?)",
@@ -95,10 +110,9 @@ export class VisitorHistoryCore {
         productId,
         quantity,
       );
-      if (rowsWritten > 0) fresh.push(identity);
+      if (rowsWritten > 0) added = true;
     }
-    if (fresh.length > 0) this.#trim(visitor);
-    return fresh;
+    if (added) this.#trim(visitor);
   }
 
   #trim(visitor: string): void {

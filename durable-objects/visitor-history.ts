@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
-import { objectOf } from "../models/sharding/virtual-shards.ts";
+import { objectOfShard, virtualShardOf } from "../models/sharding/virtual-shards.ts";
+import type { AnsweredList, Attributed, ListOutcome } from "./list-outcomes.core.ts";
 import { applyMigrations } from "./migrations.ts";
 import {
   VISITOR_HISTORY_MIGRATIONS,
@@ -8,7 +9,7 @@ import {
   type VisitorState,
 } from "./visitor-history.core.ts";
 
-/** Histories of visitors by pseudonym. Thin: state is in the core. */
+/** Histories of visitors by pseudonym, and what became of the lists they were shown. Thin: state is in the core. */
 export class VisitorHistory extends DurableObject {
   readonly #core: VisitorHistoryCore;
 
@@ -18,8 +19,12 @@ export class VisitorHistory extends DurableObject {
     this.#core = new VisitorHistoryCore(state.storage);
   }
 
-  apply(changes: readonly VisitorChange[]): string[][] {
-    return this.#core.apply(changes, Date.now());
+  apply(changes: readonly VisitorChange[]): void {
+    this.#core.apply(changes, Date.now());
+  }
+
+  attribute(lists: readonly AnsweredList[], outcomes: readonly ListOutcome[]): Attributed {
+    return this.#core.attribute(lists, outcomes, Date.now());
   }
 
   states(visitors: readonly string[]): VisitorState[] {
@@ -27,7 +32,9 @@ export class VisitorHistory extends DurableObject {
   }
 }
 
-/** The name of the object that holds a visitor. */
-export function visitorHistoryName(place: { tenant: string; visitor: string; objects: number }): string {
-  return `${place.tenant}/${objectOf(place.visitor, place.objects)}`;
+/** The name of the object that holds the visitors of a virtual shard. */
+export function visitorHistoryName(place: { tenant: string; shard: number; objects: number }): string {
+  return `${place.tenant}/${objectOfShard(place.shard, place.objects)}`;
 }
+
+export const shardOfVisitor = virtualShardOf;

@@ -22,6 +22,7 @@ const Variables = z.object({
   HOT_ENTITIES: z.string().default("").transform(hotEntities),
   DECISION_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   VISITOR_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
+  RECOMMENDATION_CONTROL_SHARE: z.coerce.number().min(0).max(0.5),
   JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
   MODEL_PUBLIC_KEYS: z.string().transform((text, context) => {
     try {
@@ -52,6 +53,8 @@ export interface Config {
   readonly hotEntities: readonly HotEntity[];
   readonly decisionShardObjects: number;
   readonly visitorShardObjects: number;
+  /** Share of visitors whose lists are made without the recommender, so that its effect can be told. */
+  readonly recommendationControlShare: number;
   readonly jurisdiction: Jurisdiction | null;
   /** Whose manifests are believed; empty: everybody's, which production does not allow. */
   readonly modelPublicKeys: readonly PublicKey[];
@@ -83,6 +86,7 @@ export function readConfig(env: object): Config {
     hotEntities: variables.HOT_ENTITIES,
     decisionShardObjects: variables.DECISION_SHARD_OBJECTS,
     visitorShardObjects: variables.VISITOR_SHARD_OBJECTS,
+    recommendationControlShare: variables.RECOMMENDATION_CONTROL_SHARE,
     jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
     modelPublicKeys: variables.MODEL_PUBLIC_KEYS,
   };

@@ -2,7 +2,7 @@ import { gunzipSync } from "node:zlib";
 import { listEventLog, readEventLog } from "../../models/contract/api/events.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
 import { type ExposureRecord, exposureVectors } from "../../models/recommend/exposure.ts";
-import { type OutcomeKind, outcomesOf } from "../../models/recommend/outcome.ts";
+import { isAttributable, type OutcomeKind, outcomesOf } from "../../models/recommend/outcome.ts";
 import { POSITION_FEATURE, RANKING_WIDTH } from "../../models/recommend/ranking-features.ts";
 import type { ApiClient } from "../client/api-client.ts";
 
@@ -42,7 +42,7 @@ export interface ExposureJoin {
     readonly joined: number;
     /** Their wait is not over. */
     readonly young: number;
-    /** Of other ranking features, or precomputed: no vector. */
+    /** Of other ranking features, of the control arm, or precomputed: no vector. */
     readonly withoutVectors: number;
     readonly repeated: number;
   };
@@ -83,7 +83,7 @@ export function joinExposures(
     for (const { recommendationId, productId, kind, at } of outcomesOf(event)) {
       const list = known.get(recommendationId);
       const gain = list?.gains.get(productId);
-      if (!list || gain === undefined || at < list.record.at || at > list.record.at + waitMs) outcomes.elsewhere++;
+      if (!list || gain === undefined || !isAttributable(list.record.at, at, waitMs)) outcomes.elsewhere++;
       else {
         outcomes.joined++;
         list.gains.set(productId, Math.max(gain, OUTCOME_GAIN[kind]));

@@ -6,7 +6,7 @@
  * sides can ignore does not. Either way CONTRACT_HASH moves, and one line here says what happened.
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`; training jobs; refusals of uploads.
- *    For recommenders: the manifest's optional `recommender`. Operations on the layout of entity state; consistency reports; staged feature loads.
+ *    For recommenders: the manifest's optional `recommender`; the arm of a list, in answers and `ml.recommendation.served.v1`. Operations on the layout of entity state; consistency reports; staged feature loads.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -14,4 +14,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "764cf839185f72edef2e44bdd215bc8aa6b49066b6c16a8306fff3da9c08b857";
+export const CONTRACT_HASH = "85ea840010fa2332895d0684b0b6a3e408f205d73829b77fba759719b6c07334";

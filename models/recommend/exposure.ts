@@ -1,4 +1,5 @@
 import { decodeUtf8 } from "../onnx/utf8.ts";
+import type { Arm } from "./experiment.ts";
 import { RANKING_SERVICE, RANKING_WIDTH } from "./ranking-features.ts";
 
 /** One list as it was answered: what the training joins with what became of it. */
@@ -9,11 +10,13 @@ export interface ExposureRecord {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly placement: string;
-  /** Pseudonyms; null: none given. */
+  /** Pseudonyms; null: none given, or no consent to personalisation. */
   readonly customer: string | null;
   readonly session: string | null;
   readonly model: string | null;
   readonly modelVersion: string | null;
+  /** Lists of the control arm were not ranked: they have no vectors. */
+  readonly arm: Arm;
   readonly degraded: readonly string[];
   /** Hash of the ranking features that the vectors hold. */
   readonly ranking: string;

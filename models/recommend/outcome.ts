@@ -1,7 +1,8 @@
 import type { StoredEvent } from "../contract/events.ts";
 
 /** What becomes of a recommended product, weakest first; `dismiss` is a verdict against it. */
-export type OutcomeKind = "click" | "cart" | "purchase" | "dismiss";
+export const OUTCOME_KINDS = ["click", "cart", "purchase", "dismiss"] as const;
+export type OutcomeKind = (typeof OUTCOME_KINDS)[number];
 
 export interface Outcome {
   readonly recommendationId: string;
@@ -9,6 +10,16 @@ export interface Outcome {
   readonly kind: OutcomeKind;
   /** Epoch milliseconds. */
   readonly at: number;
+}
+
+/** Outcomes are attributed to a list for this long. */
+export const ATTRIBUTION_MS = 30 * 86_400_000;
+/** A shop's clock may run behind or ahead by this much, as for events. */
+export const CLOCK_SKEW_MS = 5 * 60_000;
+
+/** Whether an outcome can be that of a list: not from before it, not from long after. Counting and training ask the same. Epoch milliseconds. */
+export function isAttributable(answeredAt: number, outcomeAt: number, withinMs = ATTRIBUTION_MS): boolean {
+  return outcomeAt >= answeredAt - CLOCK_SKEW_MS && outcomeAt <= answeredAt + withinMs;
 }
 
 /** What an event says became of a recommendation: feedback, or behaviour that names the recommendation that led to it. */
@@ -30,7 +41,8 @@ export function outcomesOf(event: StoredEvent): Outcome[] {
   if (event.type === "behavior.purchase.v1") {
     const { recommendationId, lines } = event.data;
     if (recommendationId === undefined) return [];
-    return lines.map(({ productId }) => ({ recommendationId, productId, kind: "purchase", at }));
+    const products = new Set(lines.map(({ productId }) => productId));
+    return Array.from(products, (productId) => ({ recommendationId, productId, kind: "purchase", at }));
   }
   return [];
 }

@@ -1,3 +1,5 @@
+import { recommendationRatios } from "./recommendation-ratios.ts";
+
 /**
  * Metrics as an isolate counts them between two flushes, and their Prometheus text form
  * (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4). A histogram is kept as the counters it is
@@ -60,9 +62,9 @@ export const METRICS = {
   training_attempts_total: { kind: "counter", help: "Attempts at training jobs that ended, by model and state" },
   recommendations_served_total: {
     kind: "counter",
-    help: "Answered lists by placement, and whether a fallback made them",
+    help: "Answered lists by placement and arm, and whether a fallback made them",
   },
-  recommendation_items_served_total: { kind: "counter", help: "Products shown in answered lists" },
+  recommendation_items_served_total: { kind: "counter", help: "Products shown in answered lists, by arm" },
   degraded_recommendations_total: { kind: "counter", help: "Lists with a degraded flag, by flag" },
   recommendation_latency_seconds: {
     kind: "histogram",
@@ -71,9 +73,16 @@ export const METRICS = {
   },
   recommendation_feedback_total: {
     kind: "counter",
-    help: "Outcomes attributed to lists by kind, each product of a list once",
+    help: "Outcomes of products that a list showed, by arm and kind, each product of a list once",
   },
-  exposures_dropped_total: { kind: "counter", help: "Lists that reached neither log nor queue" },
+  recommendation_experiment_sums_total: {
+    kind: "counter",
+    help: "Sums over visitors of what they were shown and what became of it, by arm: what the interval of an uplift needs",
+  },
+  exposures_dropped_total: {
+    kind: "counter",
+    help: "Lists that did not arrive, by destination (log, events, attribution)",
+  },
   metric_points_dropped_total: { kind: "counter", help: "Metric points dropped because too many series exist" },
 } as const satisfies Record<string, CounterDefinition | HistogramDefinition>;
 
@@ -247,33 +256,8 @@ export function prometheusText(samples: readonly Sample[]): string {
     );
     lines.push(`feature_cache_hit_ratio ${hits}`);
   }
-  for (const { name, help, value } of derived(samples)) {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`);
-  }
+  lines.push(...recommendationRatios(samples));
   return `${lines.join("\n")}\n`;
-}
-
-/** Ratios of counters since the start of counting. */
-function derived(samples: readonly Sample[]): { name: string; help: string; value: number }[] {
-  const total = (name: string, label = ""): number =>
-    samples.reduce(
-      (sum, sample) => sum + (sample.name === name && sample.labels.includes(label) ? sample.value : 0),
-      0,
-    );
-  const shown = total("recommendation_items_served_total");
-  if (shown === 0) return [];
-  const outcome = (kind: string): number => total("recommendation_feedback_total", `kind="${kind}"`) / shown;
-  const lists = total("recommendations_served_total");
-  const fallbacks = total("recommendations_served_total", 'fallback="true"');
-  return [
-    { name: "ctr_current", help: "Clicked products per product shown", value: outcome("click") },
-    { name: "conversion_current", help: "Bought products per product shown", value: outcome("purchase") },
-    {
-      name: "recommendation_fallback_share",
-      help: "Lists that a fallback made",
-      value: lists === 0 ? 0 : fallbacks / lists,
-    },
-  ];
 }
 
 function histogramPart(metric: string, sample: string): boolean {

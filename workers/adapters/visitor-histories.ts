@@ -1,7 +1,14 @@
+import type { AnsweredList, Attributed, ListOutcome } from "../../durable-objects/list-outcomes.core.ts";
 import type { VisitorChange, VisitorState } from "../../durable-objects/visitor-history.core.ts";
-import { type VisitorHistory, visitorHistoryName } from "../../durable-objects/visitor-history.ts";
+import { shardOfVisitor, type VisitorHistory, visitorHistoryName } from "../../durable-objects/visitor-history.ts";
 
-/** Histories of visitors over their objects: one call per object, whatever the number of visitors. */
+/** Something that lies in a virtual shard of visitors. */
+export interface Sharded<T> {
+  readonly shard: number;
+  readonly value: T;
+}
+
+/** Histories of visitors, and the lists they were shown, over their objects: one call per object, whatever the number of visitors. */
 export class VisitorHistories {
   readonly #namespace: DurableObjectNamespace<VisitorHistory>;
   readonly #objects: number;
@@ -11,53 +18,45 @@ export class VisitorHistories {
     this.#objects = objects;
   }
 
-  /** Returns the identities that were new, by visitor in the order given. */
-  async apply(tenant: string, changes: readonly VisitorChange[]): Promise<string[][]> {
-    const fresh: string[][] = changes.map(() => []);
-    await this.#perObject(
-      tenant,
-      changes,
-      (change) => change.visitor,
-      async (stub, part, places) => {
-        const answer: string[][] = await stub.apply(part);
-        for (const [at, identities] of answer.entries()) fresh[places[at] ?? -1] = identities;
-      },
-    );
-    return fresh;
+  async apply(tenant: string, changes: readonly VisitorChange[]): Promise<void> {
+    const groups = this.#perObject(tenant, changes, ({ visitor }) => shardOfVisitor(visitor));
+    await Promise.all(Array.from(groups, ([name, part]) => this.#namespace.getByName(name).apply(part)));
   }
 
   async states(tenant: string, visitors: readonly string[]): Promise<Map<string, VisitorState>> {
     const found = new Map<string, VisitorState>();
-    await this.#perObject(
-      tenant,
-      visitors,
-      (visitor) => visitor,
-      async (stub, part) => {
-        const states: VisitorState[] = await stub.states(part);
+    const groups = this.#perObject(tenant, visitors, shardOfVisitor);
+    await Promise.all(
+      Array.from(groups, async ([name, part]) => {
+        const states: VisitorState[] = await this.#namespace.getByName(name).states(part);
         for (const [at, state] of states.entries()) found.set(part[at] ?? "", state);
-      },
+      }),
     );
     return found;
   }
 
-  async #perObject<T>(
+  /** Lists that were answered and outcomes of lists, each with the virtual shard that its id names. */
+  async attribute(
     tenant: string,
-    entries: readonly T[],
-    visitorOf: (entry: T) => string,
-    call: (stub: DurableObjectStub<VisitorHistory>, part: T[], places: number[]) => Promise<void>,
-  ): Promise<void> {
-    const groups = Map.groupBy(entries.keys(), (at) => {
-      const visitor = visitorOf(entries[at] as T);
-      return visitorHistoryName({ tenant, visitor, objects: this.#objects });
-    });
-    await Promise.all(
-      [...groups].map(([name, places]) =>
-        call(
-          this.#namespace.getByName(name),
-          places.map((at) => entries[at] as T),
-          places,
-        ),
-      ),
+    lists: readonly Sharded<AnsweredList>[],
+    outcomes: readonly Sharded<ListOutcome>[],
+  ): Promise<{ readonly attributed: Attributed; readonly of: readonly ListOutcome[] }[]> {
+    const shardOf = ({ shard }: { shard: number }): number => shard;
+    const [own, told] = [this.#perObject(tenant, lists, shardOf), this.#perObject(tenant, outcomes, shardOf)];
+    const names = new Set([...own.keys(), ...told.keys()]);
+    return await Promise.all(
+      Array.from(names, async (name) => {
+        const of = (told.get(name) ?? []).map(({ value }) => value);
+        const answered = (own.get(name) ?? []).map(({ value }) => value);
+        return { attributed: await this.#namespace.getByName(name).attribute(answered, of), of };
+      }),
+    );
+  }
+
+  /** A stub belongs to the request that made it: every call gets its own. */
+  #perObject<T>(tenant: string, entries: readonly T[], shardOf: (entry: T) => number): Map<string, T[]> {
+    return Map.groupBy(entries, (entry) =>
+      visitorHistoryName({ tenant, shard: shardOf(entry), objects: this.#objects }),
     );
   }
 }

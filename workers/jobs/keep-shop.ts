@@ -1,24 +1,17 @@
 import type { VisitorChange } from "../../durable-objects/visitor-history.core.ts";
 import type { CountedFact } from "../../durable-objects/product-catalogue.core.ts";
-import type { Event, StoredEvent } from "../../models/contract/events.ts";
-import { hex, sha256 } from "../../models/contract/sha256.ts";
-import { encodeUtf8 } from "../../models/onnx/utf8.ts";
+import type { StoredEvent } from "../../models/contract/events.ts";
 import { type ProductChange, productChangeOf } from "../../models/recommend/live-product.ts";
 import { type Outcome, outcomesOf } from "../../models/recommend/outcome.ts";
 import { visitorFactsOf } from "../../models/recommend/visitor-history.ts";
-import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
-
-type FeedbackEvent = Event<"ml.recommendation.feedback.v1">;
 
 export interface KeepShopDeps {
   readonly products: {
     apply(tenant: string, changes: readonly ProductChange[], counted: readonly CountedFact[]): Promise<void>;
   };
-  readonly visitors: { apply(tenant: string, changes: readonly VisitorChange[]): Promise<string[][]> };
-  /** When a recommendation was answered; null where none of this tenant has the id. */
-  readonly answeredAt: (tenant: string, recommendationId: string, now: number) => number | null;
-  readonly send: (events: readonly FeedbackEvent[]) => Promise<void>;
-  readonly metrics: MetricRegistry;
+  readonly visitors: { apply(tenant: string, changes: readonly VisitorChange[]): Promise<void> };
+  /** Counts and tells the outcomes of products that their lists showed. */
+  readonly attribute: (tenant: string, outcomes: readonly Outcome[], now: number) => Promise<void>;
 }
 
 /** What an action weighs in the live counters. */
@@ -26,7 +19,7 @@ const INTEREST = { view: 1, cart: 3, purchase: 5, dismiss: 0 } as const;
 
 /**
  * Keeps what recommendations are made from: products, histories of visitors, consent, outcomes. Every part is idempotent, so that a batch may be
- * repeated; outbound events have ids that follow from the outcome.
+ * repeated.
  */
 export async function keepShop(
   deps: KeepShopDeps,
@@ -54,26 +47,13 @@ export async function keepShop(
       const at = Date.parse(event.data.effectiveAt);
       if (entry.consent === undefined || at >= entry.consent.at) entry.consent = { granted: event.data.granted, at };
     }
-    for (const outcome of outcomesOf(event)) {
-      if (deps.answeredAt(tenant, outcome.recommendationId, now) !== null) outcomes.push(outcome);
-    }
+    outcomes.push(...outcomesOf(event));
   }
-  for (const { recommendationId, productId, kind, at } of outcomes) {
-    const entry = changeOf(visitors, `r:${recommendationId}`);
-    entry.facts.push({ productId, action: "view", at, quantity: 1, identity: `${kind}\n${productId}` });
-  }
-  const all = [...visitors.values()];
-  const [, fresh] = await Promise.all([
+  await Promise.all([
     changes.length + counted.length > 0 ? deps.products.apply(tenant, changes, counted) : undefined,
-    all.length > 0 ? deps.visitors.apply(tenant, all) : [],
+    visitors.size > 0 ? deps.visitors.apply(tenant, [...visitors.values()]) : undefined,
+    outcomes.length > 0 ? deps.attribute(tenant, outcomes, now) : undefined,
   ]);
-  for (const [at, { visitor }] of all.entries()) {
-    if (!visitor.startsWith("r:")) continue;
-    for (const identity of fresh[at] ?? []) {
-      deps.metrics.count("recommendation_feedback_total", { kind: identity.split("\n")[0] ?? "" });
-    }
-  }
-  if (outcomes.length > 0) await deps.send(outcomes.map((outcome) => feedbackEvent(tenant, outcome)));
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] ? U[] : T[K] };
@@ -84,17 +64,4 @@ function changeOf(visitors: Map<string, Mutable<VisitorChange>>, visitor: string
   const made: Mutable<VisitorChange> = { visitor, facts: [] };
   visitors.set(visitor, made);
   return made;
-}
-
-function feedbackEvent(tenant: string, { recommendationId, productId, kind, at }: Outcome): FeedbackEvent {
-  const occurredAt = new Date(at).toISOString();
-  const digest = hex(sha256(encodeUtf8(`${recommendationId}\n${productId}\n${kind}`))).slice(0, 32);
-  return {
-    specversion: "1.0",
-    id: `rf-${digest}`,
-    source: `/edgewise/${tenant}/recommendations`,
-    time: occurredAt,
-    type: "ml.recommendation.feedback.v1",
-    data: { recommendationId, productId, kind, occurredAt },
-  };
 }

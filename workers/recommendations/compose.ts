@@ -12,6 +12,7 @@ import { ProductCatalogues } from "../adapters/product-catalogues.ts";
 import { VisitorHistories } from "../adapters/visitor-histories.ts";
 import type { Config } from "../config.ts";
 import type { KeepShopDeps } from "../jobs/keep-shop.ts";
+import { Attribution } from "./attribution.ts";
 import { Exposures } from "./exposures.ts";
 import { openRecommender } from "./load-recommender.ts";
 import { RecommendationIds } from "./recommendation-ids.ts";
@@ -43,6 +44,8 @@ export function composeRecommendations(
   const visitors = new VisitorHistories(inJurisdiction(env.VISITORS, config), config.visitorShardObjects);
   const ids = new RecommendationIds(config.pseudonymKey);
   const log = new ExposureLog(env.LOGS);
+  const compares = config.recommendationControlShare > 0;
+  const attribution = new Attribution({ store: visitors, ids, compares, send, metrics });
   const provider = new RecommenderProvider({
     model: RECOMMENDER_MODEL,
     routing,
@@ -60,6 +63,7 @@ export function composeRecommendations(
     // KV has no jurisdiction: where one is set, lists of persons stay out of it.
     precomputed: new PrecomputedLists(config.jurisdiction === null ? env.KV : null),
     ids,
+    controlShare: config.recommendationControlShare,
     pseudonyms,
     background,
     random: randomLetters,
@@ -69,16 +73,21 @@ export function composeRecommendations(
   return {
     routes: {
       server,
-      exposures: new Exposures({ append: (...batch) => log.append(...batch), send, now, after, metrics }),
+      exposures: new Exposures({
+        append: (...batch) => log.append(...batch),
+        attribute: (...batch) => attribution.lists(...batch),
+        send,
+        now,
+        after,
+        metrics,
+      }),
       ids,
       pseudonyms,
     },
     keep: {
       products,
       visitors,
-      answeredAt: (tenant, id, at) => ids.answeredAt(tenant, id, at),
-      send,
-      metrics,
+      attribute: (...batch) => attribution.outcomes(...batch),
     },
   };
 }

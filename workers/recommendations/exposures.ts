@@ -14,6 +14,8 @@ export interface Exposure {
 export interface ExposureDeps {
   readonly append: (tenant: string, records: readonly ExposureRecord[], now: number) => Promise<void>;
   readonly send: (events: readonly ServedEvent[]) => Promise<void>;
+  /** Tells who counts outcomes which products the lists showed. */
+  readonly attribute: (tenant: string, records: readonly ExposureRecord[], now: number) => Promise<void>;
   readonly now: () => number;
   readonly after: (milliseconds: number) => Promise<void>;
   readonly metrics: MetricRegistry;
@@ -26,10 +28,12 @@ const WAIT_MS = 1_000;
 const FLUSH_TIMEOUT_MS = 15_000;
 /** Lists in memory at most, some megabytes: beyond it, while log or queue do not take them, the oldest are given up and counted. */
 const MAX_PENDING = 2_000;
+/** Where a list goes: to training, to other domains, to whoever counts its outcomes. */
+const DESTINATIONS = ["log", "events", "attribution"] as const;
 
 /**
  * Lists leave this isolate in batches after their answers: the death of an isolate loses at most a second of them, and what is given up is
- * counted in `exposures_dropped_total`.
+ * counted in `exposures_dropped_total`: out of the log a list teaches nothing, and without attribution its outcomes are not counted.
  */
 export class Exposures {
   readonly #deps: ExposureDeps;
@@ -47,7 +51,7 @@ export class Exposures {
     const surplus = this.#pending.length - MAX_PENDING;
     if (surplus > 0) {
       this.#pending.splice(0, surplus);
-      this.#deps.metrics.count("exposures_dropped_total", {}, surplus);
+      for (const from of DESTINATIONS) this.#deps.metrics.count("exposures_dropped_total", { from }, surplus);
     }
     const now = this.#deps.now();
     // A flush belongs to a request, and dies with it.
@@ -68,20 +72,21 @@ export class Exposures {
   async #send(batch: readonly Exposure[]): Promise<void> {
     const byTenant = Map.groupBy(batch, ({ record }) => record.tenant);
     const now = this.#deps.now();
-    const settled = await Promise.allSettled([
-      ...[...byTenant].map(([tenant, own]) =>
-        this.#deps.append(
-          tenant,
-          own.map(({ record }) => record),
-          now,
-        ),
-      ),
-      this.#deps.send(batch.map(({ event }) => event)),
-    ]);
-    for (const outcome of settled) {
+    const { append, attribute, send } = this.#deps;
+    const sending: [from: (typeof DESTINATIONS)[number], lists: number, promise: Promise<void>][] = [
+      ["events", batch.length, send(batch.map(({ event }) => event))],
+    ];
+    for (const [tenant, own] of byTenant) {
+      const records = own.map(({ record }) => record);
+      sending.push(["log", own.length, append(tenant, records, now)]);
+      sending.push(["attribution", own.length, attribute(tenant, records, now)]);
+    }
+    const settled = await Promise.allSettled(sending.map(([, , promise]) => promise));
+    for (const [at, outcome] of settled.entries()) {
+      const [from = "events", lists = 0] = sending[at] ?? [];
       if (outcome.status === "fulfilled") continue;
-      this.#deps.metrics.count("exposures_dropped_total", {}, batch.length);
-      logWarning("lists were not logged or announced", { lists: batch.length, reason: String(outcome.reason) });
+      this.#deps.metrics.count("exposures_dropped_total", { from }, lists);
+      logWarning("lists did not arrive", { lists, destination: from, reason: String(outcome.reason) });
     }
   }
 }

@@ -5,12 +5,10 @@ import type { QueuedEvents } from "../../models/contract/queued-events.ts";
 import { hex, sha256 } from "../../models/contract/sha256.ts";
 import { CONTRACT_HASH } from "../../models/contract/version.ts";
 import { encodeUtf8 } from "../../models/onnx/utf8.ts";
+import { CLOCK_SKEW_MS } from "../../models/recommend/outcome.ts";
 import type { RecommendationIds } from "./recommendation-ids.ts";
 
 type Feedback = z.output<typeof RecommendationFeedback>;
-
-/** A shop's clock may run ahead by this much, as for events. */
-const MAX_FUTURE_SKEW_MS = 5 * 60_000;
 
 /**
  * Outcomes as domain events: they take the way of all events, so that they are durable once accepted, logged, and counted once. Their ids
@@ -23,14 +21,14 @@ export function feedbackEvents(
   const events: InboundEvent[] = [];
   const unknown: string[] = [];
   for (const { recommendationId, productId, kind, userId, sessionId, occurredAt } of given) {
-    const answeredAt = deps.ids.answeredAt(tenant, recommendationId, now);
-    if (answeredAt === null) {
+    const list = deps.ids.read(tenant, recommendationId, now);
+    if (list === null) {
       unknown.push(recommendationId);
       continue;
     }
     // No outcome is older than its list or lies ahead.
     const said = occurredAt === undefined ? now : Date.parse(occurredAt);
-    const time = new Date(Math.min(Math.max(said, answeredAt), now + MAX_FUTURE_SKEW_MS)).toISOString();
+    const time = new Date(Math.min(Math.max(said, list.answeredAt), now + CLOCK_SKEW_MS)).toISOString();
     const data = {
       recommendationId,
       productId,

@@ -1,13 +1,22 @@
 import { createHmac } from "node:crypto";
+import { type Arm, ARMS } from "../../models/recommend/experiment.ts";
+import { ATTRIBUTION_MS } from "../../models/recommend/outcome.ts";
 
-/** How long outcomes are attributed to a list. */
-export const ATTRIBUTION_MS = 30 * 86_400_000;
 /** 60 bits: a guess is accepted once in 10^18, and what it could do is count a click. */
 const MAC_LETTERS = 10;
 
+/** What the id of a list says of it. */
+export interface KnownList {
+  /** Epoch milliseconds. */
+  readonly answeredAt: number;
+  readonly arm: Arm;
+  /** Virtual shard of visitors that knows what the list showed. */
+  readonly shard: number;
+}
+
 /**
- * Ids of recommendations: `rec-{time}-{random}-{mac}`, time and random in base 36. The MAC (HMAC-SHA-256 over tenant and the rest) tells without a lookup
- * whether this deployment answered such a list, and the time how old it is.
+ * Ids of recommendations: `rec-{time}-{arm}{shard}-{random}-{mac}`; time, shard and random in base 36, the arm's first letter. The MAC (HMAC-SHA-256 over tenant
+ * and the rest) tells without a lookup whether this deployment answered such a list; the rest, when, by which arm, and where outcomes of it are counted.
  */
 export class RecommendationIds {
   readonly #key: string;
@@ -16,19 +25,20 @@ export class RecommendationIds {
     this.#key = key;
   }
 
-  make(tenant: string, now: number, random: string): string {
-    const body = `rec-${now.toString(36)}-${random}`;
+  make(tenant: string, { answeredAt, arm, shard }: KnownList, random: string): string {
+    const body = `rec-${answeredAt.toString(36)}-${arm.charAt(0)}${shard.toString(36)}-${random}`;
     return `${body}-${this.#mac(tenant, body)}`;
   }
 
-  /** When the list was answered, epoch milliseconds; null where no list of this tenant has the id, or it is too old for feedback. */
-  answeredAt(tenant: string, id: string, now: number): number | null {
-    const match = /^(rec-([0-9a-z]{1,12})-[0-9a-z]{1,32})-([A-Za-z0-9]{10})$/.exec(id);
+  /** Null where no list of this tenant has the id, or it is too old for feedback. */
+  read(tenant: string, id: string, now: number): KnownList | null {
+    const match = /^(rec-([0-9a-z]{1,12})-([a-z])([0-9a-z]{1,2})-[0-9a-z]{1,32})-([A-Za-z0-9]{10})$/.exec(id);
     if (!match) return null;
-    const [, body = "", time = "", mac = ""] = match;
-    if (this.#mac(tenant, body) !== mac) return null;
-    const at = Number.parseInt(time, 36);
-    return now - at <= ATTRIBUTION_MS ? at : null;
+    const [, body = "", time = "", letter = "", shard = "", mac = ""] = match;
+    const arm = ARMS.find((one) => one.startsWith(letter));
+    if (arm === undefined || this.#mac(tenant, body) !== mac) return null;
+    const answeredAt = Number.parseInt(time, 36);
+    return now - answeredAt <= ATTRIBUTION_MS ? { answeredAt, arm, shard: Number.parseInt(shard, 36) } : null;
   }
 
   #mac(tenant: string, body: string): string {

@@ -10,6 +10,8 @@ import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
 import type { PrecomputedList, PrecomputedLists } from "../adapters/precomputed-lists.ts";
 import { within } from "../deadline.ts";
+import { type Arm, armOf } from "../../models/recommend/experiment.ts";
+import { virtualShardOf } from "../../models/sharding/virtual-shards.ts";
 import type { Exposure } from "./exposures.ts";
 import type { RecommenderProvider, RecommenderSelection } from "./recommender-provider.ts";
 import type { RecommendationIds } from "./recommendation-ids.ts";
@@ -41,6 +43,8 @@ export interface ServeDeps {
   readonly visitors: VisitorReader;
   readonly precomputed: PrecomputedLists;
   readonly ids: RecommendationIds;
+  /** Share of visitors whose lists are made without the recommender. */
+  readonly controlShare: number;
   readonly pseudonyms: (tenant: string) => Pseudonym;
   readonly background: (promise: Promise<unknown>) => void;
   readonly random: () => string;
@@ -59,6 +63,12 @@ interface Visitor {
   readonly session: string | null;
   readonly facts: readonly VisitorFact[];
   readonly flags: readonly RecommendationFlag[];
+}
+
+/** Who a list is counted for; null: nobody who may be counted. */
+function unitOf({ customer, session, flags }: Visitor): string | null {
+  if (flags.includes("not-personalised")) return null;
+  return customer !== null ? `c:${customer}` : session !== null ? `s:${session}` : null;
 }
 
 /** Answers recommendations. One round of parallel reads at most, and none where everything is in memory. */
@@ -84,6 +94,14 @@ export class RecommendationServer {
     const flags = new Set<RecommendationFlag>([...selection.flags, ...visitor.flags]);
     if (stale()) flags.add("catalogue-stale");
     const asked = recommendRequest(request, visitor, now);
+    const unit = selection.flags.includes("no-model") ? null : unitOf(visitor);
+    const arm = armOf(unit, this.#deps.controlShare);
+    if (arm === "control") {
+      const { items, flags: lacks } = shop.control().recommend(asked);
+      const found = { items, flags: lacks, vectors: new Float32Array(0) };
+      const made = { ...selection, loaded: null };
+      return this.#answer(tenant, { request, visitor, selection: made, found, flags: [...flags, ...lacks], now, arm });
+    }
     let found = shop.recommender.recommend(asked);
     if (visitor.flags.includes("history-missing") && isHome(request)) {
       const earlier = await this.#earlier(tenant, visitor, selection);
@@ -94,7 +112,7 @@ export class RecommendationServer {
       }
     } else this.#precompute(tenant, { request, visitor, selection, asked, recommender: shop.recommender, now });
     for (const flag of found.flags) flags.add(flag);
-    return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now });
+    return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now, arm });
   }
 
   /** From memory where the copy is young enough, else from the object, within the deadline. */
@@ -188,16 +206,20 @@ export class RecommendationServer {
       readonly found: Recommended;
       readonly flags: readonly RecommendationFlag[];
       readonly now: number;
+      readonly arm: Arm;
     },
   ): ServedList {
-    const { request, visitor, selection, found, flags, now } = served;
-    const recommendationId = this.#deps.ids.make(tenant, now, this.#deps.random());
+    const { request, visitor, selection, found, flags, now, arm } = served;
+    const random = this.#deps.random();
+    const unit = unitOf(visitor);
+    const shard = virtualShardOf(unit ?? random);
+    const recommendationId = this.#deps.ids.make(tenant, { answeredAt: now, arm, shard }, random);
     const model = selection.loaded?.name ?? null;
     const modelVersion = selection.loaded?.version ?? null;
     const items = found.items.map((item, index) => ({ ...item, position: index + 1 }));
     this.#count(served, items.length);
     return {
-      response: { recommendationId, items, model, modelVersion, degraded: [...flags] },
+      response: { recommendationId, items, model, modelVersion, arm, degraded: [...flags] },
       exposure: {
         record: {
           v: 1,
@@ -205,10 +227,11 @@ export class RecommendationServer {
           recommendationId,
           at: now,
           placement: request.placement,
-          customer: visitor.customer,
-          session: visitor.session,
+          customer: unit === null ? null : visitor.customer,
+          session: unit === null ? null : visitor.session,
           model,
           modelVersion,
+          arm,
           degraded: flags,
           ranking: RANKING_SERVICE.hash,
           items: found.items.map(({ productId, source, score }) => ({ productId, source, score })),
@@ -227,6 +250,7 @@ export class RecommendationServer {
             items: items.map(({ productId, position, source }) => ({ productId, position, source })),
             model,
             modelVersion,
+            arm,
             degraded: [...flags],
           },
         },
@@ -240,19 +264,21 @@ export class RecommendationServer {
       selection,
       flags,
       now,
+      arm,
     }: {
       readonly request: Request;
       readonly selection: RecommenderSelection;
       readonly flags: readonly RecommendationFlag[];
       readonly now: number;
+      readonly arm: Arm;
     },
     items: number,
   ): void {
     const { metrics } = this.#deps;
     const fallback = flags.some((flag) => FALLBACK_FLAGS.includes(flag));
     const { loaded } = selection;
-    metrics.count("recommendations_served_total", { placement: request.placement, fallback: String(fallback) });
-    metrics.count("recommendation_items_served_total", {}, items);
+    metrics.count("recommendations_served_total", { placement: request.placement, fallback: String(fallback), arm });
+    metrics.count("recommendation_items_served_total", { arm }, items);
     metrics.count("model_version_request_count", {
       model: loaded?.name ?? "popularity",
       version: loaded?.version ?? "popularity",

@@ -37,6 +37,8 @@ interface OpenShop {
   readonly version: string | null;
   readonly catalogue: Catalogue;
   readonly recommender: Recommender;
+  /** The same products and filters without anything learned: popular, trending and new products, the shelf of the product in view. */
+  readonly control: () => Recommender;
 }
 
 /** One tenant's products and recommender in the memory of this isolate. */
@@ -74,10 +76,12 @@ class Shop {
     const catalogue = new Catalogue(bundle.table, loaded?.ids ?? new PackedLookup(EMPTY_ITEMS.ids));
     catalogue.apply([...this.#live.values()]);
     catalogue.rank(this.#rankings);
+    let control: Recommender | null = null;
     this.#open = {
       version,
       catalogue,
       recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null, loaded?.dots),
+      control: () => (control ??= new Recommender(nothingLearned(bundle), catalogue, null)),
     };
     return this.#open;
   }
@@ -139,6 +143,19 @@ const NOTHING_TRAINED: RecommenderBundle = {
   policy: DEFAULT_POLICY,
   ranker: null,
 };
+
+/** The bundle as it lists and filters, without what it learned of visitors: histories count for filters only. */
+function nothingLearned(bundle: RecommenderBundle): RecommenderBundle {
+  const { items } = bundle.table;
+  return {
+    ...bundle,
+    retrieval: { kind: "scores", items, scores: new Float32Array(items) },
+    similar: null,
+    together: NOTHING_TRAINED.together,
+    policy: { ...bundle.policy, tasteActions: [], repeatActions: [] },
+    ranker: null,
+  };
+}
 
 /** The shops of this isolate. Products come from their object, are kept as columns, and are refreshed in the background. */
 export class Shops {

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Id, ModelName, ModelVersion, Timestamp } from "../primitives.ts";
 import { RECOMMENDATION_FLAGS } from "../recommendation-flags.ts";
+import { ARMS } from "../../recommend/experiment.ts";
 import { defineRoute, jsonBody, MODEL_VERSION_HEADER } from "./define.ts";
 
 /** 100 items: two screens of any shop; keeps the answer small and the ranking in budget. */
@@ -48,6 +49,10 @@ export const RecommendationResponse = z
     items: z.array(RecommendedItem).max(MAX_RECOMMENDATIONS),
     model: ModelName.nullable(),
     modelVersion: ModelVersion.nullable(),
+    arm: z.enum(ARMS).meta({
+      description:
+        "`recommender`; `control`: popularity and the catalogue on purpose, to compare with; `outside`: the list is not part of that comparison",
+    }),
     degraded: z.array(z.string()).meta({
       description: Object.entries(RECOMMENDATION_FLAGS)
         .map(([flag, text]) => `${flag}: ${text}`)

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Id, ModelName, ModelVersion, Probability, Timestamp } from "../primitives.ts";
 import { FraudOutcome, ReasonCode } from "../decision-record.ts";
+import { ARMS } from "../../recommend/experiment.ts";
 import { defineEvent } from "./define.ts";
 
 /** Events that Edgewise sends out. Their ids are derived from the stored decision, so a re-send is recognisable. */
@@ -39,6 +40,7 @@ export const ML_EVENTS = {
           .max(200),
         model: ModelName.nullable(),
         modelVersion: ModelVersion.nullable(),
+        arm: z.enum(ARMS).meta({ description: "Who made the list, see the answer" }),
         degraded: z.array(z.string()),
       })
       .meta({ id: "RecommendationServed" }),

@@ -30,13 +30,14 @@ export class Isolate {
   readonly #app: ReturnType<typeof createApp>;
   readonly #env: Env;
 
-  constructor() {
+  /** @param variables in place of those of wrangler.toml */
+  constructor(variables: Readonly<Record<string, string>> = {}) {
     const observed = ["DB", "MODELS", "LOGS", "KV", "EVENTS", "ML_EVENTS", "ORT", "ASSETS"] as const;
     const objects = ["ENTITY_SHARDS", "DECISION_SHARDS", "MODEL_ROUTING", "PRODUCTS", "VISITORS"] as const;
     const replaced: Record<string, unknown> = {};
     for (const name of observed) replaced[name] = this.#observe(name, env[name]);
     for (const name of objects) replaced[name] = this.#observeNamespace(name, env[name]);
-    this.#env = { ...env, ...replaced };
+    this.#env = { ...env, ...replaced, ...variables };
     this.#app = createApp(compose(this.#env).app);
   }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ARMS } from "../../../../models/recommend/experiment.ts";
 import { MetricRegistry } from "../../../../models/stats/metric-registry.ts";
 import { type Exposure, Exposures } from "../../../../workers/recommendations/exposures.ts";
-import { ATTRIBUTION_MS, RecommendationIds } from "../../../../workers/recommendations/recommendation-ids.ts";
+import { ATTRIBUTION_MS } from "../../../../models/recommend/outcome.ts";
+import { RecommendationIds } from "../../../../workers/recommendations/recommendation-ids.ts";
 
 const exposure = (tenant: string, recommendationId: string): Exposure =>
   ({ record: { tenant, recommendationId }, event: { id: recommendationId } }) as unknown as Exposure;
@@ -9,6 +11,7 @@ const exposure = (tenant: string, recommendationId: string): Exposure =>
 function outlet(options: { readonly broken?: boolean } = {}) {
   const logged: [string, string[]][] = [];
   const told: string[] = [];
+  const attributed: string[] = [];
   const metrics = new MetricRegistry();
   const kept: Promise<unknown>[] = [];
   const timers: (() => void)[] = [];
@@ -21,6 +24,9 @@ function outlet(options: { readonly broken?: boolean } = {}) {
     send: async (events) => {
       told.push(...events.map((event) => event.id));
     },
+    attribute: async (_tenant, records) => {
+      attributed.push(...records.map((record) => record.recommendationId));
+    },
     now: () => now,
     after: () => new Promise((resolve) => timers.push(() => resolve())),
     metrics,
@@ -30,9 +36,14 @@ function outlet(options: { readonly broken?: boolean } = {}) {
     for (const timer of timers.splice(0)) timer();
     await Promise.all(kept.splice(0));
   };
-  const dropped = (): number => metrics.drain().find((point) => point.name === "exposures_dropped_total")?.value ?? 0;
+  const dropped = (): Record<string, number> =>
+    Object.fromEntries(
+      metrics
+        .drain()
+        .flatMap(({ name, labels, value }) => (name === "exposures_dropped_total" ? [[labels, value]] : [])),
+    );
   const later = (milliseconds: number): void => void (now += milliseconds);
-  return { add, pass, logged, told, dropped, later, waiting: () => timers.length };
+  return { add, pass, logged, told, attributed, dropped, later, waiting: () => timers.length };
 }
 
 describe("lists on their way out", () => {
@@ -56,7 +67,8 @@ describe("lists on their way out", () => {
     const broken = outlet({ broken: true });
     broken.add(exposure("a", "1"));
     await broken.pass();
-    expect([broken.told, broken.dropped()]).toEqual([["1"], 1]);
+    expect([broken.told, broken.attributed]).toEqual([["1"], ["1"]]);
+    expect(broken.dropped()).toEqual({ 'from="log"': 1 });
     broken.add(exposure("a", "2"));
     await broken.pass();
     expect(broken.told).toEqual(["1", "2"]);
@@ -65,7 +77,7 @@ describe("lists on their way out", () => {
   it("are bounded while nothing leaves, and start again when a flush died with its request", async () => {
     const { add, pass, told, dropped, later } = outlet();
     for (let list = 0; list < 2_500; list++) add(exposure("a", String(list)));
-    expect(dropped()).toBe(500);
+    expect(dropped()).toEqual({ 'from="log"': 500, 'from="events"': 500, 'from="attribution"': 500 });
     later(60_000);
     add(exposure("a", "last"));
     await pass();
@@ -77,20 +89,27 @@ describe("lists on their way out", () => {
 describe("ids of recommendations", () => {
   const ids = new RecommendationIds("a key of at least thirty-two letters");
 
-  it("tell when a list was answered, and are good for one tenant and a month", () => {
-    const id = ids.make("shop", 1_780_000_000_000, "k3j2h1");
-    expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9-]{1,127}$/);
-    expect(ids.answeredAt("shop", id, 1_780_000_000_500)).toBe(1_780_000_000_000);
-    expect(ids.answeredAt("other", id, 1_780_000_000_500)).toBeNull();
-    expect(ids.answeredAt("shop", id, 1_780_000_000_001 + ATTRIBUTION_MS)).toBeNull();
-    expect(new RecommendationIds("another key").answeredAt("shop", id, 1_780_000_000_500)).toBeNull();
+  const list = { answeredAt: 1_780_000_000_000, arm: "control", shard: 1_023 } as const;
+
+  it("tell when, by which arm and for which shard a list was answered, and are good for one tenant and a month", () => {
+    for (const arm of ARMS) {
+      for (const shard of [0, 35, 36, 1_023]) {
+        const id = ids.make("shop", { ...list, arm, shard }, "k3j2h1");
+        expect(id).toMatch(/^[A-Za-z0-9][A-Za-z0-9-]{1,127}$/);
+        expect(ids.read("shop", id, 1_780_000_000_500)).toEqual({ ...list, arm, shard });
+      }
+    }
+    const id = ids.make("shop", list, "k3j2h1");
+    expect(ids.read("other", id, 1_780_000_000_500)).toBeNull();
+    expect(ids.read("shop", id, 1_780_000_000_001 + ATTRIBUTION_MS)).toBeNull();
+    expect(new RecommendationIds("another key").read("shop", id, 1_780_000_000_500)).toBeNull();
   });
 
   it("are refused with any letter changed", () => {
-    const id = ids.make("shop", 1_780_000_000_000, "k3j2h1");
+    const id = ids.make("shop", list, "k3j2h1");
     for (let at = 0; at < id.length; at++) {
       const changed = `${id.slice(0, at)}${id[at] === "1" ? "2" : "1"}${id.slice(at + 1)}`;
-      expect(ids.answeredAt("shop", changed, 1_780_000_000_500)).toBeNull();
+      expect(ids.read("shop", changed, 1_780_000_000_500)).toBeNull();
     }
   });
 });

@@ -25,6 +25,7 @@ function shown(id: string, at: number, values: readonly number[]): ExposureRecor
     session: null,
     model: null,
     modelVersion: null,
+    arm: "recommender",
     degraded: [],
     ranking: RANKING_SERVICE.hash,
     items: values.map((_, row) => ({ productId: `p${row}`, source: "popular", score: 0 })),
