@@ -24,17 +24,26 @@ export const COMPOSITE_TYPES = {
   card_terminal: ["card", "terminal"],
 } as const satisfies Record<string, readonly [SingleType, SingleType]>;
 export type CompositeType = keyof typeof COMPOSITE_TYPES;
-export type EntityType = SingleType | CompositeType;
+
+/** Entities that have the id of the first of these types that is known. A visitor is a customer, or the session of somebody who has not said who they are. */
+export const ALTERNATIVE_TYPES = {
+  visitor: ["customer", "session"],
+} as const satisfies Record<string, readonly SingleType[]>;
+export type AlternativeType = keyof typeof ALTERNATIVE_TYPES;
+
+export type EntityType = SingleType | CompositeType | AlternativeType;
 export const ENTITY_TYPES: readonly EntityType[] = [
   ...SINGLE_TYPES,
   ...(Object.keys(COMPOSITE_TYPES) as CompositeType[]),
+  ...(Object.keys(ALTERNATIVE_TYPES) as AlternativeType[]),
 ];
 
 /** Joins the ids of a pair, the first before it: it is in no id. */
 export const PAIR_SEPARATOR = "|";
 
-/** The types whose ids make up the id of a type. */
+/** The types whose ids the id of a type is made from: all of a pair's, one of an alternative's. */
 export function partTypes(type: EntityType): readonly SingleType[] {
+  if (isAlternative(type)) return ALTERNATIVE_TYPES[type];
   return isComposite(type) ? COMPOSITE_TYPES[type] : [type];
 }
 
@@ -42,9 +51,14 @@ export function isComposite(type: EntityType): type is CompositeType {
   return Object.hasOwn(COMPOSITE_TYPES, type);
 }
 
-/** The id of an entity from ids by type; undefined where one is missing. */
+export function isAlternative(type: EntityType): type is AlternativeType {
+  return Object.hasOwn(ALTERNATIVE_TYPES, type);
+}
+
+/** The id of an entity from ids by type; undefined where it cannot be told. */
 export function entityIdOf(type: EntityType, ids: Readonly<Partial<Record<SingleType, string>>>): string | undefined {
   const parts = partTypes(type).map((part) => ids[part]);
+  if (isAlternative(type)) return parts.find((part) => part !== undefined);
   return parts.every((part) => part !== undefined) ? parts.join(PAIR_SEPARATOR) : undefined;
 }
 

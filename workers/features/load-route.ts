@@ -9,7 +9,7 @@ import {
 import type { Issue } from "../../models/contract/errors.ts";
 import { MAX_FUTURE_SKEW_MS } from "../../models/contract/events.ts";
 import type { CompiledGroup, EntityFact } from "../../models/features/catalog.ts";
-import { type EntityType, isComposite, PAIR_SEPARATOR, partTypes } from "../../models/features/feature-store.ts";
+import { type EntityType, isComposite, PAIR_SEPARATOR } from "../../models/features/feature-store.ts";
 import { checkColumns, qualityText } from "../../models/features/quality.ts";
 import type { Checks, FeatureDefinition } from "../../models/features/definition.ts";
 import { Failure } from "../http/failure.ts";
@@ -82,7 +82,7 @@ function rowIssues(group: CompiledGroup, rows: readonly LoadedRow[], now: number
     ...(Date.parse(row.at) > now + MAX_FUTURE_SKEW_MS
       ? [{ path: `/rows/${index}/at`, message: "more than 5 minutes ahead" }]
       : []),
-    ...(row.entity.split(PAIR_SEPARATOR).length === partTypes(group.definition.entity).length
+    ...(row.entity.split(PAIR_SEPARATOR).length === (isComposite(group.definition.entity) ? 2 : 1)
       ? []
       : [{ path: `/rows/${index}/entity`, message: entityHint(group.definition.entity) }]),
     ...Object.keys(row.values)

@@ -6,7 +6,7 @@ import { compileCatalog } from "../../../models/features/catalog.ts";
 import { compileService } from "../../../models/features/compile-service.ts";
 import { aggregateFeature, group, service } from "../../../models/features/definition.ts";
 import { type Expr, pair } from "../../../models/features/expression.ts";
-import { ENTITY_TYPES, type EntityType } from "../../../models/features/feature-store.ts";
+import { ENTITY_TYPES, entityIdOf, type EntityType } from "../../../models/features/feature-store.ts";
 import type { Order } from "../../../models/contract/events/orders.ts";
 import type { Fields } from "../../../models/features/expression.ts";
 import { generatedLog } from "../../support/generated-log.ts";
@@ -39,6 +39,13 @@ const countOf = (entity: EntityType, key: (order: Fields<Order>) => Expr<"text">
   );
 
 describe("entities", () => {
+  it("that are one of two have the id of the first that is known: a visitor is a customer, or a session", () => {
+    expect(entityIdOf("visitor", { customer: "c1", session: "s1" })).toBe("c1");
+    expect(entityIdOf("visitor", { session: "s1", product: "p1" })).toBe("s1");
+    expect(entityIdOf("visitor", { product: "p1" })).toBeUndefined();
+    expect(entityIdOf("customer_product", { customer: "c1" })).toBeUndefined();
+  });
+
   it("are those that state can be kept for, pairs included", () => {
     for (const type of ["customer", "product", "device", "card", "address", "session", "terminal", "sensor"] as const)
       expect(ENTITY_TYPES).toContain(type);
