@@ -93,7 +93,7 @@ export class ListOutcomesCore {
     const sums = new Sums();
     for (const list of lists) this.#addList(list, counted, sums);
     const shown = outcomes.map((outcome) => this.#addOutcome(outcome, counted, sums));
-    if (lists.length > 0) this.#sweep(now);
+    if (lists.length > 0) this.sweep(now);
     return { counted, shown, sums: sums.changes() };
   }
 
@@ -197,8 +197,8 @@ export class ListOutcomesCore {
       .toArray()[0];
   }
 
-  /** A few of the oldest rows with every call that adds some. */
-  #sweep(now: number): void {
+  /** A few of the oldest rows, with every call that adds some. */
+  sweep(now: number): void {
     const { sql } = this.#storage;
     const { lists } = sql.exec<{ lists: number }>("SELECT lists FROM kept").one();
     const old = now - LIST_DAYS * DAY_MS;

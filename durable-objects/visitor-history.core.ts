@@ -25,6 +25,8 @@ export interface VisitorState {
 
 /** Facts kept of one visitor, the newest: what recommenders look at, and a little more. */
 const MAX_FACTS = 300;
+/** Beside them, what was dismissed: it stays hidden, so what was done since does not push it out. */
+const MAX_DISMISSED = 300;
 const DAY_MS = 86_400_000;
 /** A customer's facts are kept as long as the events they come from; a session's while they can matter. */
 const RETENTION_DAYS = { c: 400, s: 2 } as const;
@@ -74,7 +76,7 @@ export class VisitorHistoryCore {
         .exec<{ at: number; action: VisitorFact["action"]; product: string; quantity: number }>(
           "SELECT at, action, product, quantity FROM fact WHERE visitor = ? ORDER BY at DESC, identity DESC LIMIT ?",
           visitor,
-          MAX_FACTS,
+          MAX_FACTS + MAX_DISMISSED,
         )
         .toArray()
         .toReversed()
@@ -88,7 +90,8 @@ export class VisitorHistoryCore {
     if (consent) {
       sql.exec(
         `INSERT INTO consent (visitor, granted, at) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET granted = excluded.granted, at = excluded.at WHERE excluded.at >= consent.at`,
+         ON CONFLICT DO UPDATE SET granted = excluded.granted, at = excluded.at
+         WHERE excluded.at > consent.at OR (excluded.at = consent.at AND excluded.granted = 0)`,
         visitor,
         consent.granted ? 1 : 0,
         consent.at,
@@ -116,15 +119,18 @@ export class VisitorHistoryCore {
   }
 
   #trim(visitor: string): void {
-    const { sql } = this.#storage;
-    const oldest = sql
-      .exec<{ at: number }>(
-        "SELECT at FROM fact WHERE visitor = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
-        visitor,
-        MAX_FACTS,
-      )
-      .toArray()[0];
-    if (oldest) sql.exec("DELETE FROM fact WHERE visitor = ? AND at <= ?", visitor, oldest.at);
+    this.#trimWhere(visitor, "action <> 'dismiss'", MAX_FACTS);
+    this.#trimWhere(visitor, "action = 'dismiss'", MAX_DISMISSED);
+  }
+
+  #trimWhere(visitor: string, condition: string, most: number): void {
+    this.#storage.sql.exec(
+      `DELETE FROM fact WHERE visitor = ? AND identity IN (
+         SELECT identity FROM fact WHERE visitor = ? AND ${condition} ORDER BY at DESC, identity DESC LIMIT -1 OFFSET ?)`,
+      visitor,
+      visitor,
+      most,
+    );
   }
 
   #consent(visitor: string): boolean | null {
@@ -132,6 +138,17 @@ export class VisitorHistoryCore {
       .exec<{ granted: number }>("SELECT granted FROM consent WHERE visitor = ?", visitor)
       .toArray()[0];
     return row ? row.granted === 1 : null;
+  }
+
+  /** Removes what is kept no longer, for an object that nobody writes to. Returns whether anything is left for another time. */
+  sweep(now: number): boolean {
+    return this.#storage.transactionSync(() => {
+      this.#sweep(now);
+      this.#lists.sweep(now);
+      const { sql } = this.#storage;
+      const tables = ["fact", "list", "tally", "outcome"];
+      return tables.some((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);
+    });
   }
 
   /** Once a day. */

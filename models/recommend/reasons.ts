@@ -43,6 +43,7 @@ export function explainSource(context: SourceContext, row: number): { source: Re
 }
 
 function sourceOf({ candidates, largest, request }: SourceContext, row: number): RecommendSource {
+  if (request.placement === "content" && candidates.score(row, "content") > 0) return "content";
   let own: [RecommendSource, number][] = [
     ["similar", candidates.score(row, "similar")],
     ["together", candidates.score(row, "together")],

@@ -36,6 +36,11 @@ export class PrecomputedLists {
       logWarning("a precomputed list was not written", { reason: String(error) });
     }
   }
+
+  /** @throws where KV does not answer: whoever withdrew consent must not be forgotten half */
+  async forget(tenant: string, visitors: readonly string[]): Promise<void> {
+    await Promise.all(visitors.map(async (visitor) => await this.#kv?.delete(keyOf(tenant, visitor))));
+  }
 }
 
 function keyOf(tenant: string, visitor: string): string {

@@ -192,7 +192,7 @@ function queryOf(url: string): Record<string, string> | Failure {
   const search: Record<string, string> = {};
   for (const [name, value] of new URLSearchParams(url.slice(start + 1))) {
     if (Object.hasOwn(search, name)) {
-      return new Failure("invalid-request", { issues: [{ path: name, message: "given more than once" }] });
+      return new Failure("invalid-request", { issues: [{ path: `/${name}`, message: "given more than once" }] });
     }
     search[name] = value;
   }

@@ -12,6 +12,8 @@ export interface KeepShopDeps {
   readonly visitors: { apply(tenant: string, changes: readonly VisitorChange[]): Promise<void> };
   /** Counts and tells the outcomes of products that their lists showed. */
   readonly attribute: (tenant: string, outcomes: readonly Outcome[], now: number) => Promise<void>;
+  /** Deletes the lists that are kept for customers, by pseudonym. */
+  readonly forgetLists: (tenant: string, customers: readonly string[]) => Promise<void>;
 }
 
 /** What an action weighs in the live counters. */
@@ -31,6 +33,7 @@ export async function keepShop(
   const counted: CountedFact[] = [];
   const visitors = new Map<string, Mutable<VisitorChange>>();
   const outcomes: Outcome[] = [];
+  const withdrawn = new Set<string>();
   for (const event of events) {
     const change = productChangeOf(event);
     if (change) changes.push(change);
@@ -44,8 +47,12 @@ export async function keepShop(
     }
     if (event.type === "customer.consent.changed.v1" && event.data.purpose === "personalisation") {
       const entry = changeOf(visitors, `c:${event.data.customerId}`);
-      const at = Date.parse(event.data.effectiveAt);
-      if (entry.consent === undefined || at >= entry.consent.at) entry.consent = { granted: event.data.granted, at };
+      // What takes effect later is taken as said now: a date far ahead would outlast every withdrawal.
+      const at = Math.min(Date.parse(event.data.effectiveAt), Date.parse(event.time));
+      const before = entry.consent;
+      const newer = before === undefined || at > before.at || (at === before.at && !event.data.granted);
+      if (newer) entry.consent = { granted: event.data.granted, at };
+      if (!event.data.granted) withdrawn.add(event.data.customerId);
     }
     outcomes.push(...outcomesOf(event));
   }
@@ -54,6 +61,8 @@ export async function keepShop(
     visitors.size > 0 ? deps.visitors.apply(tenant, [...visitors.values()]) : undefined,
     outcomes.length > 0 ? deps.attribute(tenant, outcomes, now) : undefined,
   ]);
+  // After the histories: a list that is made now is made without them.
+  if (withdrawn.size > 0) await deps.forgetLists(tenant, [...withdrawn]);
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] ? U[] : T[K] };

@@ -56,12 +56,13 @@ export function composeRecommendations(
     background,
     metrics,
   });
+  // KV has no jurisdiction: where one is set, lists of persons stay out of it.
+  const precomputed = new PrecomputedLists(config.jurisdiction === null ? env.KV : null);
   const server = new RecommendationServer({
     provider,
     shops: new Shops(products, background),
     visitors: new VisitorReader({ source: visitors, now, background }),
-    // KV has no jurisdiction: where one is set, lists of persons stay out of it.
-    precomputed: new PrecomputedLists(config.jurisdiction === null ? env.KV : null),
+    precomputed,
     ids,
     controlShare: config.recommendationControlShare,
     pseudonyms,
@@ -88,6 +89,7 @@ export function composeRecommendations(
       products,
       visitors,
       attribute: (...batch) => attribution.outcomes(...batch),
+      forgetLists: (tenant, customers) => precomputed.forget(tenant, customers),
     },
   };
 }

@@ -25,11 +25,10 @@ export interface RecommendationRouteDeps {
   readonly enqueue: (messages: readonly QueuedEvents[]) => Promise<void>;
 }
 
+type RecommendationBody = Parameters<RecommendationServer["serve"]>[1];
+
 export function mountRecommendations(app: App, http: HttpDeps, deps: RecommendationRouteDeps): void {
-  const serveOne = async (
-    context: RequestContext,
-    request: Parameters<RecommendationServer["serve"]>[1],
-  ): Promise<JsonAnswer> => {
+  const serveOne = async (context: RequestContext, request: RecommendationBody): Promise<JsonAnswer> => {
     const list = await deps.server.serve(context.identity.tenant, request, context.now);
     deps.exposures.add([list.exposure], (promise) => context.waitUntil(promise));
     return new JsonAnswer(list.response, { [MODEL_VERSION_HEADER]: versionOf(list) });
@@ -39,10 +38,15 @@ export function mountRecommendations(app: App, http: HttpDeps, deps: Recommendat
     return await serveOne(context, { ...query, placement: "home" });
   });
 
-  mount(app, http, recommend, async ({ body }, context) => await serveOne(context, body));
+  mount(app, http, recommend, async ({ body }, context) => {
+    const wrong = objectionTo(body, "");
+    return wrong === null ? await serveOne(context, body) : new Failure("invalid-request", { issues: [wrong] });
+  });
 
   mount(app, http, recommendBulk, async ({ body }, context) => {
     const { tenant } = context.identity;
+    const wrong = body.requests.flatMap((request, at) => objectionTo(request, `/requests/${at}`) ?? []);
+    if (wrong.length > 0) return new Failure("invalid-request", { issues: wrong });
     const lists = await Promise.all(body.requests.map((request) => deps.server.serve(tenant, request, context.now)));
     deps.exposures.add(
       lists.map((list) => list.exposure),
@@ -67,4 +71,10 @@ export function mountRecommendations(app: App, http: HttpDeps, deps: Recommendat
 
 function versionOf({ response }: ServedList): string {
   return response.modelVersion ?? "popularity";
+}
+
+/** What the schema cannot say: a band that nothing can lie in is a mistake, not a filter. */
+function objectionTo({ context }: RecommendationBody, path: string): { path: string; message: string } | null {
+  const { priceFrom = 0, priceTo = Infinity } = context ?? {};
+  return priceFrom <= priceTo ? null : { path: `${path}/context/priceTo`, message: `below priceFrom, ${priceFrom}` };
 }

@@ -4,7 +4,7 @@ import type { Pseudonym } from "../../models/contract/pseudonymise.ts";
 import { FALLBACK_FLAGS, type RecommendationFlag } from "../../models/contract/recommendation-flags.ts";
 import { encodeVectors } from "../../models/recommend/exposure.ts";
 import { RANKING_SERVICE } from "../../models/recommend/ranking-features.ts";
-import type { Recommended, RecommendRequest } from "../../models/recommend/recommend-request.ts";
+import { ANYONE, type Recommended, type RecommendRequest } from "../../models/recommend/recommend-request.ts";
 import type { VisitorFact } from "../../models/recommend/visitor-history.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
@@ -107,10 +107,10 @@ export class RecommendationServer {
       const earlier = await this.#earlier(tenant, visitor, selection);
       const patched = earlier === null ? null : shop.recommender.patch(asked, earlier.items);
       if (patched !== null && patched.items.length > 0) {
-        found = patched;
+        found = filledUp(patched, found, request.limit);
         flags.add("precomputed");
       }
-    } else this.#precompute(tenant, { request, visitor, selection, asked, recommender: shop.recommender, now });
+    } else this.#precompute(tenant, { request, visitor, selection, recommender: shop.recommender, now });
     for (const flag of found.flags) flags.add(flag);
     return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now, arm });
   }
@@ -158,7 +158,6 @@ export class RecommendationServer {
       readonly request: Request;
       readonly visitor: Visitor;
       readonly selection: RecommenderSelection;
-      readonly asked: RecommendRequest;
       readonly recommender: { recommend(request: RecommendRequest): Recommended };
       readonly now: number;
     },
@@ -177,9 +176,11 @@ export class RecommendationServer {
     this.#lastPrecomputed = now;
     this.#precomputedAt.set(key, now);
     const write = async (): Promise<void> => {
-      // Not before the answer.
-      await Promise.resolve();
-      const list = made.recommender.recommend({ ...made.asked, exclude: [], limit: PRECOMPUTED_ITEMS });
+      // As the visitor's object has it now: who withdrew consent a moment ago is in no list. Nothing of this request's page is in it either.
+      const [state] = await this.#deps.visitors.read(tenant, [`c:${customer}`]);
+      if (!state || state.consent === false) return;
+      const asked = { ...ANYONE, facts: state.facts, limit: PRECOMPUTED_ITEMS, now };
+      const list = made.recommender.recommend(asked);
       await this.#deps.precomputed.write(
         tenant,
         customer,
@@ -194,7 +195,7 @@ export class RecommendationServer {
         PRECOMPUTED_TTL_SECONDS,
       );
     };
-    this.#deps.background(write());
+    this.#deps.background(write().catch(() => {}));
   }
 
   #answer(
@@ -216,6 +217,8 @@ export class RecommendationServer {
     const recommendationId = this.#deps.ids.make(tenant, { answeredAt: now, arm, shard }, random);
     const model = selection.loaded?.name ?? null;
     const modelVersion = selection.loaded?.version ?? null;
+    // Without consent nothing is written down that says for whom the list was.
+    const personal = !flags.includes("not-personalised");
     const items = found.items.map((item, index) => ({ ...item, position: index + 1 }));
     this.#count(served, items.length);
     return {
@@ -245,8 +248,8 @@ export class RecommendationServer {
           type: "ml.recommendation.served.v1",
           data: {
             recommendationId,
-            ...(request.userId !== undefined && { customerId: request.userId }),
-            ...(request.context?.sessionId !== undefined && { sessionId: request.context.sessionId }),
+            ...(personal && request.userId !== undefined && { customerId: request.userId }),
+            ...(personal && request.context?.sessionId !== undefined && { sessionId: request.context.sessionId }),
             items: items.map(({ productId, position, source }) => ({ productId, position, source })),
             model,
             modelVersion,
@@ -286,6 +289,13 @@ export class RecommendationServer {
     for (const flag of flags) metrics.count("degraded_recommendations_total", { flag });
     metrics.observe("recommendation_latency_seconds", (this.#deps.now() - now) / 1_000, {});
   }
+}
+
+/** An earlier list, and behind it what can be said now: a page is not left half empty. */
+function filledUp(earlier: Recommended, now: Recommended, limit: number): Recommended {
+  const shown = new Set(earlier.items.map(({ productId }) => productId));
+  const more = now.items.filter(({ productId }) => !shown.has(productId));
+  return { ...earlier, items: [...earlier.items, ...more].slice(0, limit) };
 }
 
 function isHome(request: Request): boolean {

@@ -13,16 +13,22 @@ import type { LoadedRecommender } from "./load-recommender.ts";
 export const PRODUCTS_REFRESH_MS = 5_000;
 /** Rankings by the live counters. */
 const RANKINGS_REFRESH_MS = 30_000;
-/** From here on the answer says that its products are old. */
-const STALE_AFTER_MS = 120_000;
+/** An isolate that nobody asked for so long waits for the products, and says so where they do not come: one may be withdrawn since. */
+const STALE_AFTER_MS = 15_000;
+/** How long a refresh is waited for: who comes later does not wait for one that hangs. */
+const WAIT_MS = 500;
 /** A refresh that takes longer is given up, so that the next request may start another. */
 const REFRESH_TIMEOUT_MS = 10_000;
 /** After a refresh that failed. */
 const RETRY_AFTER_MS = 1_000;
 /** Pages of one refresh: a whole catalogue of 50,000 products. */
 const MAX_PAGES = 10;
-/** Changed products kept at most, some tens of megabytes: beyond it a newer model is long due. */
+/** Changed products kept at most: beyond it a newer model is long due, and another version begins with its own table. */
 const MAX_LIVE_PRODUCTS = 100_000;
+/** A product in memory, its texts included. */
+const LIVE_PRODUCT_BYTES = 400;
+/** All shops of an isolate together, their recommenders included: who was asked least recently is forgotten, and read again. */
+const BUDGET_BYTES = 80 * 1024 * 1024;
 /** What was ingested a little before the training read its products is asked for again. */
 const AS_OF_MARGIN_MS = 3_600_000;
 /** Tenants whose products an isolate keeps. */
@@ -34,7 +40,7 @@ export interface ProductSource {
 }
 
 interface OpenShop {
-  readonly version: string | null;
+  readonly loaded: LoadedRecommender | null;
   readonly catalogue: Catalogue;
   readonly recommender: Recommender;
   /** The same products and filters without anything learned: popular, trending and new products, the shelf of the product in view. */
@@ -53,6 +59,8 @@ class Shop {
   /** The table's time of the open recommender: 0 without one, so that every product is asked for. */
   #asOf: number;
   refreshedAt = 0;
+  /** Changes that found no room: what is kept is not enough to open another version with. */
+  #overflowed = false;
   #failedAt = Number.NEGATIVE_INFINITY;
   #refreshingSince: number | null = null;
   #refreshing: Promise<void> | null = null;
@@ -64,26 +72,36 @@ class Shop {
     this.#cursor = { since: asOf };
   }
 
-  /** Whether this memory begins early enough for a table of that time. */
-  covers(asOf: number): boolean {
-    return this.#asOf <= asOf;
+  /** Whether what is kept suffices for a recommender whose table is of that time. */
+  covers(loaded: LoadedRecommender | null, asOf: number): boolean {
+    return this.#asOf <= asOf && (!this.#overflowed || this.#open?.loaded === loaded);
+  }
+
+  /** Resident bytes, the recommender's included. */
+  get bytes(): number {
+    const opened = this.#open === null ? 0 : this.#open.catalogue.bytes + (this.#open.loaded?.bytes ?? 0);
+    return opened + this.#live.size * LIVE_PRODUCT_BYTES;
   }
 
   open(loaded: LoadedRecommender | null): OpenShop {
-    const version = loaded?.version ?? null;
-    if (this.#open?.version === version) return this.#open;
+    if (this.#open !== null && this.#open.loaded === loaded) return this.#open;
     const bundle = loaded?.bundle ?? NOTHING_TRAINED;
     const catalogue = new Catalogue(bundle.table, loaded?.ids ?? new PackedLookup(EMPTY_ITEMS.ids));
     catalogue.apply([...this.#live.values()]);
     catalogue.rank(this.#rankings);
     let control: Recommender | null = null;
     this.#open = {
-      version,
+      loaded,
       catalogue,
       recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null, loaded?.dots),
       control: () => (control ??= new Recommender(nothingLearned(bundle), catalogue, null)),
     };
     return this.#open;
+  }
+
+  /** A refresh that has begun just now. */
+  isYoung(now: number): boolean {
+    return this.#refreshingSince !== null && now - this.#refreshingSince < WAIT_MS;
   }
 
   /** Starts a refresh where one is due; resolves when it is done. */
@@ -107,7 +125,7 @@ class Shop {
 
   async #pull(now: number): Promise<void> {
     const rank = now - this.#rankedAt > RANKINGS_REFRESH_MS;
-    const [, rankings] = await Promise.all([
+    const [complete, rankings] = await Promise.all([
       this.#pullChanges(),
       rank ? this.#source.rankings(this.#tenant) : this.#rankings,
     ]);
@@ -116,17 +134,24 @@ class Shop {
       this.#rankedAt = now;
     }
     this.#open?.catalogue.rank(this.#rankings);
-    this.refreshedAt = now;
+    if (complete) this.refreshedAt = now;
   }
 
-  async #pullChanges(): Promise<void> {
-    for (let page = 0; page < MAX_PAGES && this.#live.size < MAX_LIVE_PRODUCTS; page++) {
+  /** Whether everything was read; else the next request goes on. */
+  async #pullChanges(): Promise<boolean> {
+    for (let page = 0; page < MAX_PAGES; page++) {
       const changes = await this.#source.changes(this.#tenant, this.#cursor);
-      for (const product of changes.products) this.#live.set(product.id, product);
+      for (const product of changes.products) this.#keep(product);
       this.#open?.catalogue.apply(changes.products);
       this.#cursor = { cursor: changes.cursor };
-      if (!changes.more) return;
+      if (!changes.more) return true;
     }
+    return false;
+  }
+
+  #keep(product: LiveProduct): void {
+    if (this.#live.has(product.id) || this.#live.size < MAX_LIVE_PRODUCTS) this.#live.set(product.id, product);
+    else this.#overflowed = true;
   }
 }
 
@@ -169,26 +194,41 @@ export class Shops {
   }
 
   /**
-   * The shop with its recommender. `wait` is there when this isolate has never seen the products: whoever answers should wait for it, within
-   * a deadline. `stale`: the products are minutes old.
+   * The shop with its recommender. `wait` is there when this isolate has not seen the products of late: whoever answers should wait for it, within
+   * a deadline. `stale`: what the answer shows was not looked at for longer.
    */
   of(
     tenant: string,
     loaded: LoadedRecommender | null,
     now: number,
   ): { readonly shop: OpenShop; readonly wait: Promise<void> | null; readonly stale: () => boolean } {
-    const asOf = loaded === null ? 0 : Math.max(0, loaded.bundle.asOf - AS_OF_MARGIN_MS);
-    let shop = this.#shops.get(tenant);
-    if (!shop?.covers(asOf)) {
-      // A model that was rolled back, or lost: older products are needed than this memory holds.
-      shop = new Shop(tenant, this.#source, asOf);
-      if (this.#shops.size >= MAX_TENANTS) this.#shops.delete(this.#shops.keys().next().value ?? "");
-      this.#shops.set(tenant, shop);
-    }
-    const known = shop;
-    const refreshing = known.refresh(now);
+    const shop = this.#shopOf(tenant, loaded);
+    const refreshing = shop.refresh(now);
     if (refreshing !== null) this.#background(refreshing);
-    const stale = (): boolean => now - known.refreshedAt > STALE_AFTER_MS;
-    return { shop: known.open(loaded), wait: known.refreshedAt === 0 ? refreshing : null, stale };
+    const stale = (): boolean => now - shop.refreshedAt > STALE_AFTER_MS;
+    const opened = shop.open(loaded);
+    if (this.#shops.size > 1) this.#makeRoom(shop);
+    return { shop: opened, wait: stale() && shop.isYoung(now) ? refreshing : null, stale };
+  }
+
+  #shopOf(tenant: string, loaded: LoadedRecommender | null): Shop {
+    const asOf = loaded === null ? 0 : Math.max(0, loaded.bundle.asOf - AS_OF_MARGIN_MS);
+    const known = this.#shops.get(tenant);
+    // A model that was rolled back, or lost: older products are needed than this memory holds.
+    const shop = known?.covers(loaded, asOf) === true ? known : new Shop(tenant, this.#source, asOf);
+    // In the order of use.
+    this.#shops.delete(tenant);
+    this.#shops.set(tenant, shop);
+    return shop;
+  }
+
+  #makeRoom(own: Shop): void {
+    let bytes = 0;
+    for (const shop of this.#shops.values()) bytes += shop.bytes;
+    for (const [tenant, shop] of this.#shops) {
+      if (shop === own || (bytes <= BUDGET_BYTES && this.#shops.size <= MAX_TENANTS)) return;
+      this.#shops.delete(tenant);
+      bytes -= shop.bytes;
+    }
   }
 }

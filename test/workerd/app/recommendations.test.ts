@@ -1,70 +1,26 @@
 import { env } from "cloudflare:workers";
-import type * as z from "zod";
 import { describe, expect, it } from "vitest";
-import type { RecommendationResponse } from "../../../models/contract/api/recommendations.ts";
-import { type ExposureRecord, exposureVectors } from "../../../models/recommend/exposure.ts";
+import { exposureVectors } from "../../../models/recommend/exposure.ts";
 import { RANKING_WIDTH } from "../../../models/recommend/ranking-features.ts";
-import { generatedBundle } from "../../support/recommender-bundle.ts";
 import { priceRanker, publishableRecommender, republished } from "../../support/published-recommender.ts";
+import { generatedBundle } from "../../support/recommender-bundle.ts";
 import { Isolate } from "./broken-env.ts";
-import { call, deliver, problemOf } from "./client.ts";
+import { call, problemOf } from "./client.ts";
 import { promoteRecommender, publishRecommender, rollBackRecommender } from "./recommender-client.ts";
-
-type List = z.output<typeof RecommendationResponse>;
-
-let tenants = 0;
-const newTenant = (): string => `shop-${++tenants}`;
-const path = "/api/v1/recommendations";
-
-let events = 0;
-async function happen(tenant: string, ...facts: { type: string; data: object; time?: string }[]): Promise<void> {
-  const batch = facts.map(({ type, data, time }) => {
-    return {
-      specversion: "1.0",
-      id: `e-${++events}`,
-      source: "/shop",
-      time: time ?? new Date().toISOString(),
-      type,
-      data,
-    };
-  });
-  expect(await deliver([{ v: 1, tenant, events: batch }])).toEqual({ acked: true, retried: 0 });
-}
-
-const product = (productId: string, more: object = {}) => ({
-  type: "catalog.product.updated.v1",
-  data: { productId, title: productId, categories: ["department 0", "shelf 0-1"], status: "active", ...more },
-});
-const view = (customerId: string, productId: string, more: object = {}) => ({
-  type: "behavior.page_view.v1",
-  data: { customerId, sessionId: `ses-${customerId}`, page: `/p/${productId}`, productId, ...more },
-});
-const soldOut = (productId: string) => ({ type: "inventory.stock.changed.v1", data: { productId, available: 0 } });
-const consent = (customerId: string, granted: boolean) => ({
-  type: "customer.consent.changed.v1",
-  data: { customerId, purpose: "personalisation", granted, effectiveAt: new Date().toISOString() },
-});
-
-/** An answer of an isolate that knows nothing yet: products and histories as they are now. */
-async function ask(
-  tenant: string,
-  body: object,
-  isolate = new Isolate(),
-  leave = true,
-): Promise<{ list: List; response: Response }> {
-  const response = await isolate.fetch(path, { body, tenant, leave });
-  if (response.status !== 200) throw new Error(await response.text());
-  return { list: await response.clone().json<List>(), response };
-}
-const idsOf = (list: List): string[] => list.items.map((item) => item.productId);
-
-async function serving(tenant: string, options: Parameters<typeof generatedBundle>[0] = { items: 60, seed: 1 }) {
-  const bundle = generatedBundle(options);
-  const published = publishableRecommender(bundle);
-  expect((await publishRecommender(tenant, published)).status).toBe(201);
-  expect((await promoteRecommender(tenant, published.manifest.version)).status).toBe(200);
-  return { bundle, version: published.manifest.version };
-}
+import {
+  ask,
+  consent,
+  exposuresOf,
+  happen,
+  idsOf,
+  type List,
+  newTenant,
+  path,
+  product,
+  serving,
+  soldOut,
+  view,
+} from "./shop-client.ts";
 
 describe("recommendations", () => {
   it("answer from the live products by popularity before anything was trained, flagged", async () => {
@@ -242,6 +198,14 @@ describe("recommendations", () => {
       issues: [{ path: "/limit" }],
     });
     expect((await call(`${path}/products?limit=3`, { tenant })).status).toBe(400);
+    const band = { priceFrom: 2_000, priceTo: 1_000 };
+    expect(await problemOf(await call(path, { tenant, body: { context: band } }))).toMatchObject({
+      issues: [{ path: "/context/priceTo" }],
+    });
+    const inBulk = { requests: [{}, { context: band }] };
+    expect(await problemOf(await call(`${path}/bulk`, { tenant, body: inBulk }))).toMatchObject({
+      issues: [{ path: "/requests/1/context/priceTo" }],
+    });
     expect((await call(path, { tenant, body: {}, roles: ["trainer"] })).status).toBe(403);
   });
 
@@ -265,12 +229,9 @@ describe("recommendations", () => {
     const isolate = new Isolate();
     const { list } = await ask(tenant, { userId: "u1", limit: 4 }, isolate, false);
     expect(isolate.calls.map(({ binding }) => binding)).toEqual(expect.arrayContaining(["LOGS", "ML_EVENTS"]));
-    const page = await call("/api/v1/log/events?log=exposures", { tenant });
-    const { objects } = await page.json<{ objects: { key: string }[] }>();
-    const object = await call(`/api/v1/log/events/object?key=${encodeURIComponent(objects[0]?.key ?? "")}`, { tenant });
-    const text = await new Response(object.body?.pipeThrough(new DecompressionStream("gzip"))).text();
-    expect(text).not.toContain("u1");
-    const record = JSON.parse(text.split("\n")[0] ?? "") as ExposureRecord;
+    const [record] = await exposuresOf(tenant);
+    expect(JSON.stringify(record)).not.toContain("u1");
+    if (record === undefined) throw new Error("nothing was logged");
     expect(record).toMatchObject({
       recommendationId: list.recommendationId,
       customer: expect.stringMatching(/^p/) as string,

@@ -1,3 +1,4 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { ProductChange } from "../../../models/recommend/live-product.ts";
@@ -106,6 +107,46 @@ describe("histories of visitors", () => {
     expect(state?.facts).toHaveLength(300);
     expect([state?.facts[0]?.productId, state?.facts.at(-1)?.productId]).toEqual(["p-110", "p-409"]);
     expect(await stub.states(["c:nobody"])).toEqual([{ facts: [], consent: null }]);
+  });
+
+  it("keep three hundred where all were of one moment, and what was dismissed however much was done since", async () => {
+    const stub = histories();
+    const order = facts(500).map((fact) => ({ ...fact, at: T, action: "purchase" as const }));
+    const dismissed = { productId: "p-x", action: "dismiss" as const, at: T - 5, quantity: 1, identity: "d" };
+    await stub.apply([{ visitor: "c:a", facts: [dismissed, ...order] }]);
+    const [state] = await stub.states(["c:a"]);
+    const actions = state?.facts.map(({ action }) => action) ?? [];
+    expect([actions.length, actions[0], actions.filter((action) => action === "purchase").length]).toEqual([
+      301,
+      "dismiss",
+      300,
+    ]);
+  });
+
+  it("end while nobody writes any more: sessions after two days, by alarm", async () => {
+    const stub = histories();
+    const old = { ...facts(1)[0], at: Date.now() - 3 * 86_400_000 } as ReturnType<typeof facts>[0];
+    const fresh = { ...old, identity: "i-new", at: Date.now() };
+    await stub.apply([{ visitor: "c:a", facts: [fresh] }]);
+    // Swept today already: what is old stays until tomorrow.
+    await stub.apply([{ visitor: "s:a", facts: [old, fresh] }]);
+    expect((await stub.states(["s:a"]))[0]?.facts).toHaveLength(2);
+    await runInDurableObject(stub, (_object, { storage }) => storage.sql.exec("UPDATE swept SET day = day - 1"));
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect((await stub.states(["s:a", "c:a"])).map((state) => state.facts.length)).toEqual([1, 1]);
+    // Armed again while there is anything left.
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+  });
+
+  it("take a withdrawal for the last word where consent was given and taken at the same time, in either order", async () => {
+    for (const order of [
+      [true, false],
+      [false, true],
+    ]) {
+      const stub = histories();
+      for (const granted of order) await stub.apply([{ visitor: "c:a", facts: [], consent: { granted, at: T } }]);
+      expect((await stub.states(["c:a"]))[0]?.consent).toBe(false);
+    }
   });
 
   it("hold nothing of who withdrew consent, whatever arrives late, until it is given again", async () => {
