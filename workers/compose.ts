@@ -30,6 +30,7 @@ import { ManifestTrust } from "./adapters/manifest-trust.ts";
 import { ModelStore } from "./adapters/model-store.ts";
 import { Pseudonyms } from "./adapters/pseudonyms.ts";
 import { sendInBatches } from "./adapters/queue.ts";
+import { vectorizeIndex } from "./adapters/vectorize-index.ts";
 import type { AppDeps } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import {
@@ -91,6 +92,7 @@ export function compose(env: Env): Composition {
     copies: config.jurisdiction === null ? env.KV : undefined,
   });
   const pseudonyms = new Pseudonyms(config.pseudonymKey);
+  const vectors = vectorizeIndex(env.VECTORS, config.vectorIndex);
   const routingCache = new RoutingCache({ source: routing, now, background });
   const models = new RoutedModels({
     routing: routingCache,
@@ -126,6 +128,7 @@ export function compose(env: Env): Composition {
     pseudonyms: forTenant,
     metrics,
     send,
+    vectors,
   });
   const paidOrders: ScorePaidOrdersDeps = {
     ...scoring,

@@ -24,6 +24,9 @@ const Variables = z.object({
   VISITOR_SHARD_OBJECTS: z.coerce.number().int().min(1).max(1_024),
   RECOMMENDATION_CONTROL_SHARE: z.coerce.number().min(0).max(0.5),
   JURISDICTION: z.enum(["", "eu", "us", "fedramp"]),
+  VECTOR_INDEX: z.enum(["embedded", "vectorize"]).default("embedded"),
+  VECTOR_DIMENSIONS: z.coerce.number().int().min(1).max(1_536).default(64),
+  VECTOR_HEAD_ITEMS: z.coerce.number().int().min(0).max(1_000_000).default(50_000),
   MODEL_PUBLIC_KEYS: z.string().transform((text, context) => {
     try {
       return parsePublicKeys(text);
@@ -36,6 +39,14 @@ const Variables = z.object({
 
 /** Where Durable Objects may live. */
 export type Jurisdiction = "eu" | "us" | "fedramp";
+
+/** The deployment's Vectorize index. */
+export interface VectorIndexConfig {
+  /** As the index was created with. */
+  readonly dimensions: number;
+  /** Most popular items whose vectors stay in the isolate: about 70 bytes each at 64 dimensions. */
+  readonly headItems: number;
+}
 
 /** Where tokens are verified: with published keys, or with a shared secret in development. */
 export type TokenVerification =
@@ -56,6 +67,8 @@ export interface Config {
   /** Share of visitors whose lists are made without the recommender, so that its effect can be told. */
   readonly recommendationControlShare: number;
   readonly jurisdiction: Jurisdiction | null;
+  /** Where embeddings of recommenders are searched beyond the head; null: all of them are in the isolate. */
+  readonly vectorIndex: VectorIndexConfig | null;
   /** Whose manifests are believed; empty: everybody's, which production does not allow. */
   readonly modelPublicKeys: readonly PublicKey[];
 }
@@ -88,8 +101,26 @@ export function readConfig(env: object): Config {
     visitorShardObjects: variables.VISITOR_SHARD_OBJECTS,
     recommendationControlShare: variables.RECOMMENDATION_CONTROL_SHARE,
     jurisdiction: variables.JURISDICTION === "" ? null : variables.JURISDICTION,
+    vectorIndex: vectorIndex(variables, env),
     modelPublicKeys: variables.MODEL_PUBLIC_KEYS,
   };
+}
+
+function vectorIndex(variables: z.infer<typeof Variables>, env: object): VectorIndexConfig | null {
+  if (variables.VECTOR_INDEX === "embedded") return null;
+  const { VECTOR_DIMENSIONS: dimensions, VECTOR_HEAD_ITEMS: headItems } = variables;
+  if (!("VECTORS" in env) || env.VECTORS === undefined) {
+    throw new Error(
+      'Configuration: VECTOR_INDEX is "vectorize", but there is no binding VECTORS. Create the index with "wrangler vectorize create NAME ' +
+        `--dimensions=${dimensions} --metric=dot-product" and bind it in wrangler.toml ([[vectorize]]), or set VECTOR_INDEX to "embedded".`,
+    );
+  }
+  if (variables.JURISDICTION !== "") {
+    throw new Error(
+      'Configuration: Vectorize has no jurisdiction, and what a visitor likes would leave it with every query. Set VECTOR_INDEX to "embedded" where JURISDICTION is set.',
+    );
+  }
+  return { dimensions, headItems };
 }
 
 function tokenVerification(variables: z.infer<typeof Variables>): TokenVerification {

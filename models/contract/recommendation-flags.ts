@@ -7,6 +7,8 @@ export const RECOMMENDATION_FLAGS = {
   "history-stale": "what is known of the visitor is a copy more than a minute old",
   "catalogue-stale":
     "changes of products could not be read in time; the products are those of the model, or of some minutes ago",
+  "vectors-missing":
+    "the vector index could not be searched in time; embeddings of the most popular products, and every other source, answered",
   precomputed:
     "the list was computed earlier for this visitor; withdrawn, sold-out and excluded products are taken out",
   "not-personalised": "the visitor has not consented to personalisation",

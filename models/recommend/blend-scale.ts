@@ -7,11 +7,14 @@ const RANK_OFFSET = 60;
 /** Ranks from here on count alike: 1 / (60 + 1000) is a tenth of a percent away from nothing. */
 const RANKED_ITEMS = 1_000;
 
-/** Brings the scores of one model for one case to the common scale, in place. A model without an opinion gives zeros. */
-export function rescale(scores: Float32Array, scale: BlendScale): void {
+/**
+ * Brings the scores of one model for one case to the common scale, in place. A model without an opinion gives zeros.
+ * @param spread the deviation of all scores, where those that are here are not all
+ */
+export function rescale(scores: Float32Array, scale: BlendScale, spread: number | null = null): void {
   if (scale === "rank") toReciprocalRanks(scores);
   else {
-    const unit = scale === "maximum" ? largest(scores) : deviation(scores);
+    const unit = scale === "maximum" ? largest(scores) : (spread ?? deviation(scores));
     const factor = unit > 0 && Number.isFinite(unit) ? 1 / unit : 0;
     for (let i = 0; i < scores.length; i++) scores[i] = (scores[i] ?? 0) * factor;
   }

@@ -1,4 +1,5 @@
 import { type Kernels, loadKernels } from "../engine/kernels.ts";
+import { cutHead, type IndexedPart, indexedPart, vectorsHeld } from "./indexed-part.ts";
 import type {
   ByteEmbeddings,
   FloatEmbeddings,
@@ -21,26 +22,40 @@ const MAX_QUERY = 16_383;
 /** Dot products of all items of an embedding with a vector; the array is overwritten by the next call. */
 export type DotAll = (vector: Float64Array) => Float32Array;
 
-export interface PlacedRecommender {
-  readonly served: ServedRecommender;
+/** What is run otherwise than from plain arrays. */
+export interface Placement {
   /** Of the parts that the kernels can run: embeddings whose dimensions fill whole SIMD lanes. */
   readonly dots: ReadonlyMap<ServedPart, DotAll>;
+  /** The part whose less popular items are searched for in a vector index; null: every part is whole. */
+  readonly indexed: IndexedPart | null;
+}
+
+export const NOT_PLACED: Placement = { dots: new Map(), indexed: null };
+
+export interface PlacedRecommender extends Placement {
+  readonly served: ServedRecommender;
   readonly bytes: number;
 }
 
 /**
  * Copies a recommender's arrays into one memory of the SIMD kernels, so that the bytes it was decoded from can go: it is held once, and embeddings are
  * scored in place.
+ * @param headItems the first embeddings keep the vectors of so many items, the most popular ones; null: of all
  * @throws RangeError where it does not fit
  */
-export function placeServed(served: ServedRecommender, module: WebAssembly.Module): PlacedRecommender {
+export function placeServed(
+  whole: ServedRecommender,
+  module: WebAssembly.Module,
+  headItems: number | null = null,
+): PlacedRecommender {
+  const { served, head } = headItems === null ? { served: whole, head: null } : cutHead(whole, headItems);
   const parts = served.kind === "blend" ? served.parts.map(({ part }) => part) : [served];
   const memory = new PartMemory(parts, module);
   const placed = new Map(parts.map((part) => [part, memory.place(part)]));
   const own = (part: ServedPart): ServedPart => placed.get(part) ?? part;
   const dots = new Map<ServedPart, DotAll>();
   for (const part of placed.values()) {
-    if (part.kind !== "embeddings" || part.items === 0) continue;
+    if (part.kind !== "embeddings" || vectorsHeld(part) === 0) continue;
     if (part.scales !== undefined && part.dimensions % LANES === 0) dots.set(part, memory.byteDotsOf(part));
     if (part.scales === undefined && part.dimensions % 4 === 0) dots.set(part, memory.dotsOf(part));
   }
@@ -50,6 +65,7 @@ export function placeServed(served: ServedRecommender, module: WebAssembly.Modul
         ? { ...served, parts: served.parts.map(({ weight, part }) => ({ weight, part: own(part) })) }
         : own(served),
     dots,
+    indexed: head === null ? null : indexedPart(own(head)),
     bytes: memory.bytes,
   };
 }
@@ -68,7 +84,7 @@ class PartMemory {
       (sum, part) => sum + arraysOf(part).reduce((own, array) => own + aligned(array.byteLength), 0),
       0,
     );
-    const [query, out] = [most((part) => part.dimensions), most((part) => part.items)];
+    const [query, out] = [most((part) => part.dimensions), most(vectorsHeld)];
     const bytes = START + query + out + arrays;
     if (bytes > MAX_BYTES) throw new RangeError(`a recommender of ${bytes} bytes; the limit is ${MAX_BYTES}`);
     const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES) });
@@ -89,7 +105,9 @@ class PartMemory {
     return copy as unknown as ServedPart;
   }
 
-  dotsOf({ vectors, items, dimensions }: FloatEmbeddings): DotAll {
+  dotsOf(part: FloatEmbeddings): DotAll {
+    const { vectors, dimensions } = part;
+    const items = vectorsHeld(part);
     const out = this.#out.subarray(0, items);
     return (vector) => {
       this.#query.set(vector);
@@ -99,7 +117,9 @@ class PartMemory {
   }
 
   /** The user's vector is rounded to 15 bits: far finer than the items. */
-  byteDotsOf({ vectors, scales, items, dimensions }: ByteEmbeddings): DotAll {
+  byteDotsOf(part: ByteEmbeddings): DotAll {
+    const { vectors, scales, dimensions } = part;
+    const items = vectorsHeld(part);
     const out = this.#out.subarray(0, items);
     const query = new Int16Array(this.#query.buffer, this.#query.byteOffset, dimensions);
     return (vector) => {

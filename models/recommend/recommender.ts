@@ -13,9 +13,9 @@ import {
   type RecommendRequest,
   SOURCES,
 } from "./recommend-request.ts";
-import type { DotAll } from "./place-served.ts";
+import type { IndexSearch } from "./indexed-part.ts";
+import { NOT_PLACED, type Placement as PlacedParts } from "./place-served.ts";
 import { Retrieval } from "./retrieval.ts";
-import type { ServedPart } from "./served-recommender.ts";
 import { type IndexedHistory, indexHistory } from "./visitor-history.ts";
 
 /** An item of a list as it was stored. */
@@ -61,17 +61,17 @@ export class Recommender {
   readonly #vectors: Float32Array;
   readonly #similar: NeighbourLists | null;
 
-  /** @param dots of the bundle's retrieval, where it lies in the kernels' memory */
+  /** @param placed where the bundle's retrieval lies in the kernels' memory */
   constructor(
     bundle: RecommenderBundle,
     catalogue: Catalogue,
     ranker: Ranker | null,
-    dots: ReadonlyMap<ServedPart, DotAll> = new Map(),
+    placed: PlacedParts = NOT_PLACED,
   ) {
     this.#bundle = bundle;
     this.#catalogue = catalogue;
     this.#ranker = ranker;
-    this.#retrieval = new Retrieval(bundle.retrieval, dots);
+    this.#retrieval = new Retrieval(bundle.retrieval, placed);
     this.#candidates = new CandidateSet(bundle.policy.candidates + EXTRA_CANDIDATES);
     this.#vectors = new Float32Array(this.#candidates.capacity * RANKING_WIDTH);
     this.#similar = bundle.similar ?? ownNeighbours(bundle);
@@ -82,12 +82,18 @@ export class Recommender {
     return this.#retrieval.bytes + this.#vectors.byteLength + this.#candidates.capacity * 60;
   }
 
-  recommend(request: RecommendRequest): Recommended {
+  /** What a vector index is to be asked with before `recommend`; null where there is nothing to ask, as where every vector is here. */
+  searchVector(request: RecommendRequest): Float64Array | null {
+    return this.#retrieval.searchVector(this.#historyOf(request), request.now / 1_000);
+  }
+
+  /** @param search what a vector index answered to `searchVector`; without it only the vectors that are here are searched */
+  recommend(request: RecommendRequest, search: IndexSearch | null = null): Recommended {
     const { policy } = this.#bundle;
     if (this.#catalogue.size === 0) return { items: [], vectors: new Float32Array(0), flags: ["catalogue-empty"] };
     const history = this.#historyOf(request);
     const eligibility = new Eligibility(this.#catalogue, policy, request, history);
-    this.#retrieval.score(history, request.now / 1_000);
+    this.#retrieval.score(history, request.now / 1_000, search);
     const flags: RecommendFlag[] = [];
     for (const strictness of STRICTNESS) {
       eligibility.strictness = strictness;

@@ -2,16 +2,17 @@ import { rescale } from "./blend-scale.ts";
 import type { CandidateSet } from "./candidates.ts";
 import { solveFoldIn } from "./fold-in.ts";
 import type { History } from "./history.ts";
-import type { DotAll } from "./place-served.ts";
+import { IndexedScorer, type IndexSearch } from "./indexed-part.ts";
+import { type DotAll, NOT_PLACED, type Placement } from "./place-served.ts";
 import { profileOf } from "./profile.ts";
 import { openScorer, type Scorer } from "./scorer.ts";
-import type { ServedPart, ServedRecommender } from "./served-recommender.ts";
+import type { BlendScale, ServedPart, ServedRecommender } from "./served-recommender.ts";
 import type { IndexedHistory } from "./visitor-history.ts";
 
 interface Part {
   readonly kind: ServedPart["kind"];
   readonly weight: number;
-  readonly scorer: Scorer;
+  readonly scorer: Scorer | IndexedScorer;
   readonly own: Float32Array;
   used: boolean;
 }
@@ -25,18 +26,18 @@ export class Retrieval {
   /** One score per item, after `score`. */
   readonly total: Float32Array;
   readonly #parts: Part[];
-  readonly #rescale: ((scores: Float32Array) => void) | null;
+  readonly #scale: BlendScale | null;
+  readonly #indexed: IndexedScorer | null;
 
-  /** @param dots scores embeddings in the kernels' memory; see `place-served.ts` */
-  constructor(served: ServedRecommender, dots: ReadonlyMap<ServedPart, DotAll> = new Map()) {
+  constructor(served: ServedRecommender, { dots, indexed }: Placement = NOT_PLACED) {
+    this.#indexed = indexed === null ? null : new IndexedScorer(indexed, dots.get(indexed.part) ?? null);
     const parts = served.kind === "blend" ? served.parts : [{ weight: 1, part: served }];
-    const scale = served.kind === "blend" ? served.scale : null;
-    this.#rescale = scale === null ? null : (scores) => rescale(scores, scale);
+    this.#scale = served.kind === "blend" ? served.scale : null;
     this.total = new Float32Array(served.items);
     this.#parts = parts.map(({ weight, part }) => ({
       kind: part.kind,
       weight,
-      scorer: scorerOf(part, dots),
+      scorer: part === indexed?.part && this.#indexed !== null ? this.#indexed : scorerOf(part, dots),
       own: new Float32Array(served.items),
       used: false,
     }));
@@ -47,15 +48,28 @@ export class Retrieval {
     return this.total.byteLength * (1 + this.#parts.length);
   }
 
-  /** @param at seconds */
-  score(history: IndexedHistory, at: number): void {
+  /** What a vector index is to be asked with; null where there is none, or nothing is known that it could be asked about. @param at seconds */
+  searchVector(history: IndexedHistory, at: number): Float64Array | null {
+    return this.#indexed?.userOf(historyFor("embeddings", history), at) ?? null;
+  }
+
+  /** @param at seconds @param search what a vector index answered to `searchVector` */
+  score(history: IndexedHistory, at: number, search: IndexSearch | null = null): void {
     this.total.fill(0);
     for (const part of this.#parts) {
       const seen = historyFor(part.kind, history);
       part.used = part.kind === "scores" || seen.items.some((item) => item >= 0);
       if (!part.used) continue;
-      part.scorer.score(seen, at, part.own);
-      this.#rescale?.(part.own);
+      if (part.scorer instanceof IndexedScorer) {
+        const deviation = part.scorer.score(seen, at, search, part.own);
+        part.used = deviation !== null;
+        if (deviation === null) continue;
+        // Most of its scores are not known here, but how far all of them deviate is.
+        if (this.#scale !== null) rescale(part.own, this.#scale, deviation);
+      } else {
+        part.scorer.score(seen, at, part.own);
+        if (this.#scale !== null) rescale(part.own, this.#scale);
+      }
       const { own, weight } = part;
       for (let item = 0; item < own.length; item++) {
         this.total[item] = (this.total[item] ?? 0) + weight * (own[item] ?? 0);

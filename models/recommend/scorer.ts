@@ -64,9 +64,13 @@ function scoreEmbeddings(served: ServedEmbeddings, history: History, at: number,
   out.fill(0);
   const profile = profileOf(history.items, history.times, at, served.profile);
   if (profile.items.length === 0) return;
-  const user = solveFoldIn(served, profile);
+  scoreVectors(served, solveFoldIn(served, profile), out);
+}
+
+/** Dot products of the first `out.length` items with a user's vector. */
+export function scoreVectors(served: ServedEmbeddings, user: Float64Array, out: Float32Array): void {
   const { dimensions, vectors, scales } = served;
-  for (let item = 0; item < served.items; item++) {
+  for (let item = 0; item < out.length; item++) {
     let sum = 0;
     const from = item * dimensions;
     for (let f = 0; f < dimensions; f++) sum += (user[f] ?? 0) * (vectors[from + f] ?? 0);

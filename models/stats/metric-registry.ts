@@ -60,6 +60,10 @@ export const METRICS = {
   model_uploads_total: { kind: "counter", help: "Notifications of the bucket of models, by outcome" },
   training_leases_total: { kind: "counter", help: "Training jobs handed to workers, by model" },
   training_attempts_total: { kind: "counter", help: "Attempts at training jobs that ended, by model and state" },
+  vector_searches_total: {
+    kind: "counter",
+    help: "Searches of the vector index for a list, by outcome: found, empty, late, failed, paused",
+  },
   recommendations_served_total: {
     kind: "counter",
     help: "Answered lists by placement and arm, and whether a fallback made them",

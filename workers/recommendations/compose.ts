@@ -3,6 +3,7 @@ import { RECOMMENDER_MODEL } from "../../models/catalog/product-recommendations/
 import type { Event } from "../../models/contract/events.ts";
 import type { Pseudonym } from "../../models/contract/pseudonymise.ts";
 import kernels from "../../models/engine/kernels/kernels.wasm";
+import type { VectorSearch } from "../../models/engine/vector-search.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import { ExposureLog } from "../adapters/exposure-log.ts";
 import { inJurisdiction } from "../adapters/jurisdiction.ts";
@@ -20,6 +21,7 @@ import { RecommenderProvider, type RecommenderProviderDeps } from "./recommender
 import type { RecommendationRouteDeps } from "./route.ts";
 import { RecommendationServer } from "./serve.ts";
 import { Shops } from "./shops.ts";
+import { VectorSearcher } from "./vector-searcher.ts";
 import { VisitorReader } from "./visitor-reader.ts";
 
 interface SharedParts {
@@ -28,6 +30,8 @@ interface SharedParts {
   readonly pseudonyms: (tenant: string) => Pseudonym;
   readonly metrics: MetricRegistry;
   readonly send: (events: readonly Event[]) => Promise<void>;
+  /** Null: embeddings are searched in the isolate. */
+  readonly vectors: VectorSearch | null;
 }
 
 const now = (): number => Date.now();
@@ -38,7 +42,7 @@ const background = (promise: Promise<unknown>): void => waitUntil(promise);
 export function composeRecommendations(
   env: Env,
   config: Config,
-  { routing, store, pseudonyms, metrics, send }: SharedParts,
+  { routing, store, pseudonyms, metrics, send, vectors }: SharedParts,
 ): { readonly routes: Omit<RecommendationRouteDeps, "enqueue">; readonly keep: KeepShopDeps } {
   const products = new ProductCatalogues(inJurisdiction(env.PRODUCTS, config));
   const visitors = new VisitorHistories(inJurisdiction(env.VISITORS, config), config.visitorShardObjects);
@@ -50,7 +54,7 @@ export function composeRecommendations(
     model: RECOMMENDER_MODEL,
     routing,
     store,
-    open: (manifest, files) => openRecommender(kernels, manifest, files),
+    open: (manifest, files) => openRecommender(kernels, manifest, files, config.vectorIndex?.headItems ?? null),
     now,
     after,
     background,
@@ -61,6 +65,7 @@ export function composeRecommendations(
   const server = new RecommendationServer({
     provider,
     shops: new Shops(products, background),
+    vectors: new VectorSearcher({ index: vectors, now, background, metrics }),
     visitors: new VisitorReader({ source: visitors, now, background }),
     precomputed,
     ids,

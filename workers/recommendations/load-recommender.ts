@@ -12,7 +12,7 @@ import {
 } from "../../models/recommend/bundle.ts";
 import { bundleObjection } from "../../models/recommend/golden.ts";
 import type { PackedLookup } from "../../models/recommend/packed-strings.ts";
-import { type PlacedRecommender, placeServed } from "../../models/recommend/place-served.ts";
+import { type Placement, placeServed } from "../../models/recommend/place-served.ts";
 import { RANKING_SERVICE, RANKING_WIDTH } from "../../models/recommend/ranking-features.ts";
 import type { Ranker } from "../../models/recommend/recommender.ts";
 import { err, ok, type Result } from "../../models/result.ts";
@@ -22,7 +22,7 @@ export interface LoadedRecommender {
   readonly name: string;
   readonly version: string;
   readonly bundle: RecommenderBundle;
-  readonly dots: PlacedRecommender["dots"];
+  readonly placed: Placement;
   readonly ids: PackedLookup;
   readonly ranker: Ranker | null;
   /** Resident bytes, the working arrays of its use included. */
@@ -37,11 +37,13 @@ const NO_RETRIEVAL = { kind: "scores", items: 0, scores: new Float32Array(0) } a
 /**
  * Opens and proves a version from its verified files: every index checked, of one catalogue, golden histories and the ranker's golden rows reproduced,
  * and ranking features those of this build. The error says why it must not serve.
+ * @param headItems items whose embeddings stay here, where the others lie in a vector index; null: all
  */
 export async function openRecommender(
   kernels: WebAssembly.Module,
   manifest: Manifest,
   files: ReadonlyMap<string, Uint8Array>,
+  headItems: number | null = null,
 ): Promise<Result<LoadedRecommender, string>> {
   if (manifest.featureService.name !== RANKING_SERVICE.name || manifest.featureService.hash !== RANKING_SERVICE.hash) {
     return err(
@@ -63,13 +65,13 @@ export async function openRecommender(
       if (wrong !== null) return err(`${BUNDLE_FILES.ranker}: ${wrong}`);
     }
     // From here on the files' own bytes are not needed: the retrieval lies in the kernels' memory.
-    const placed = placeServed(bundle.retrieval, kernels);
+    const placed = placeServed(bundle.retrieval, kernels, headItems);
     const working = bundle.table.items * WORKING_BYTES_PER_ITEM + ids.bytes + (session?.bytes ?? 0);
     return ok({
       name: manifest.name,
       version: manifest.version,
       bundle: { ...bundle, retrieval: placed.served, ranker: null },
-      dots: placed.dots,
+      placed: { dots: placed.dots, indexed: placed.indexed },
       ids,
       ranker: session === null ? null : (vectors, rows) => session.run(vectors, rows),
       bytes: bundleBytes({ ...bundle, retrieval: NO_RETRIEVAL, ranker: null }) + placed.bytes + working,

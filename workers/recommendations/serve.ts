@@ -5,6 +5,7 @@ import { FALLBACK_FLAGS, type RecommendationFlag } from "../../models/contract/r
 import { encodeVectors } from "../../models/recommend/exposure.ts";
 import { RANKING_SERVICE } from "../../models/recommend/ranking-features.ts";
 import { ANYONE, type Recommended, type RecommendRequest } from "../../models/recommend/recommend-request.ts";
+import type { Recommender } from "../../models/recommend/recommender.ts";
 import type { VisitorFact } from "../../models/recommend/visitor-history.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
@@ -16,6 +17,7 @@ import type { Exposure } from "./exposures.ts";
 import type { RecommenderProvider, RecommenderSelection } from "./recommender-provider.ts";
 import type { RecommendationIds } from "./recommendation-ids.ts";
 import type { Shops } from "./shops.ts";
+import type { VectorSearcher } from "./vector-searcher.ts";
 import type { VisitorReader } from "./visitor-reader.ts";
 
 type Request = z.output<typeof RecommendationRequest>;
@@ -41,6 +43,7 @@ export interface ServeDeps {
   readonly provider: RecommenderProvider;
   readonly shops: Shops;
   readonly visitors: VisitorReader;
+  readonly vectors: VectorSearcher;
   readonly precomputed: PrecomputedLists;
   readonly ids: RecommendationIds;
   /** Share of visitors whose lists are made without the recommender. */
@@ -71,7 +74,7 @@ function unitOf({ customer, session, flags }: Visitor): string | null {
   return customer !== null ? `c:${customer}` : session !== null ? `s:${session}` : null;
 }
 
-/** Answers recommendations. One round of parallel reads at most, and none where everything is in memory. */
+/** Answers recommendations. One round of parallel reads at most, and none where everything is in memory; one more where embeddings lie in a vector index. */
 export class RecommendationServer {
   readonly #deps: ServeDeps;
   readonly #precomputedAt = new Map<string, number>();
@@ -83,7 +86,7 @@ export class RecommendationServer {
   }
 
   async serve(tenant: string, request: Request, now: number): Promise<ServedList> {
-    const { provider, shops, background } = this.#deps;
+    const { provider, shops, vectors, background } = this.#deps;
     // Started together; each is a value at once where this isolate has it in memory.
     const visiting = this.#visitor(tenant, request);
     const selecting = provider.select(tenant);
@@ -102,7 +105,10 @@ export class RecommendationServer {
       const made = { ...selection, loaded: null };
       return this.#answer(tenant, { request, visitor, selection: made, found, flags: [...flags, ...lacks], now, arm });
     }
-    let found = shop.recommender.recommend(asked);
+    const searching = vectors.find(tenant, selection.loaded, shop.recommender, asked);
+    const { search, missing } = searching instanceof Promise ? await searching : searching;
+    if (missing) flags.add("vectors-missing");
+    let found = shop.recommender.recommend(asked, search);
     if (visitor.flags.includes("history-missing") && isHome(request)) {
       const earlier = await this.#earlier(tenant, visitor, selection);
       const patched = earlier === null ? null : shop.recommender.patch(asked, earlier.items);
@@ -110,7 +116,9 @@ export class RecommendationServer {
         found = filledUp(patched, found, request.limit);
         flags.add("precomputed");
       }
-    } else this.#precompute(tenant, { request, visitor, selection, recommender: shop.recommender, now });
+    } else if (!missing) {
+      this.#precompute(tenant, { request, visitor, selection, recommender: shop.recommender, now });
+    }
     for (const flag of found.flags) flags.add(flag);
     return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now, arm });
   }
@@ -158,7 +166,7 @@ export class RecommendationServer {
       readonly request: Request;
       readonly visitor: Visitor;
       readonly selection: RecommenderSelection;
-      readonly recommender: { recommend(request: RecommendRequest): Recommended };
+      readonly recommender: Pick<Recommender, "recommend" | "searchVector">;
       readonly now: number;
     },
   ): void {
@@ -180,7 +188,9 @@ export class RecommendationServer {
       const [state] = await this.#deps.visitors.read(tenant, [`c:${customer}`]);
       if (!state || state.consent === false) return;
       const asked = { ...ANYONE, facts: state.facts, limit: PRECOMPUTED_ITEMS, now };
-      const list = made.recommender.recommend(asked);
+      const { search, missing } = await this.#deps.vectors.find(tenant, selection.loaded, made.recommender, asked);
+      if (missing) return;
+      const list = made.recommender.recommend(asked, search);
       await this.#deps.precomputed.write(
         tenant,
         customer,

@@ -93,7 +93,7 @@ class Shop {
     this.#open = {
       loaded,
       catalogue,
-      recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null, loaded?.dots),
+      recommender: new Recommender(bundle, catalogue, loaded?.ranker ?? null, loaded?.placed),
       control: () => (control ??= new Recommender(nothingLearned(bundle), catalogue, null)),
     };
     return this.#open;

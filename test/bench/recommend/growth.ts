@@ -56,7 +56,7 @@ function open(bundle: RecommenderBundle): { recommender: Recommender; bytes: num
   const catalogue = new Catalogue(bundle.table, openIds(bundle));
   const session = compileSession(readModel(benchRanker().bytes), { kernels: engineKernels });
   const ranker = (vectors: Float32Array, rows: number): Float32Array => session.run(vectors, rows);
-  const recommender = new Recommender({ ...bundle, retrieval: placed.served }, catalogue, ranker, placed.dots);
+  const recommender = new Recommender({ ...bundle, retrieval: placed.served }, catalogue, ranker, placed);
   const rest = { ...bundle, retrieval: { kind: "scores", items: 0, scores: new Float32Array(0) } as const };
   return { recommender, bytes: placed.bytes + bundleBytes(rest) + catalogue.bytes + recommender.bytes };
 }

@@ -1,3 +1,4 @@
+import { NOT_PLACED } from "../../../models/recommend/place-served.ts";
 import { describe, expect, it } from "vitest";
 import type { ProductChanges } from "../../../durable-objects/product-catalogue.core.ts";
 import { openIds } from "../../../models/recommend/bundle.ts";
@@ -48,7 +49,7 @@ function shopsOver(source: ProductSource) {
 
 function loadedOf(version: string, bytes: number): LoadedRecommender {
   const bundle = generatedBundle({ items: 20, seed: 1 });
-  return { name: "r", version, bundle, dots: new Map(), ids: openIds(bundle), ranker: null, bytes };
+  return { name: "r", version, bundle, placed: NOT_PLACED, ids: openIds(bundle), ranker: null, bytes };
 }
 
 describe("the products of an isolate", () => {

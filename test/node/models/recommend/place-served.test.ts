@@ -22,7 +22,7 @@ describe("a recommender in the kernels' memory", () => {
     const history = { items: met, times, values: new Float32Array(met.length).fill(1) };
     const expected = new Float32Array(items);
     openScorer(retrieval).score(history, 10, expected);
-    const retrievalWith = new Retrieval(placed.served, placed.dots);
+    const retrievalWith = new Retrieval(placed.served, placed);
     const indexed = { taste: history, repeat: history, session: none, items: met, actions: [], times, dismissed: [] };
     for (let again = 0; again < 2; again++) {
       retrievalWith.score(indexed, 10);
@@ -55,7 +55,7 @@ describe("a recommender in the kernels' memory", () => {
       times: history.times,
       dismissed: [],
     };
-    const retrievalWith = new Retrieval(placed.served, placed.dots);
+    const retrievalWith = new Retrieval(placed.served, placed);
     expect(dot).toBeDefined();
     for (let again = 0; again < 2; again++) {
       retrievalWith.score(indexed, 10);

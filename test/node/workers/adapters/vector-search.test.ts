@@ -128,6 +128,41 @@ describe("a pointer to new vectors", () => {
     await expect(awaitVisible(search, ticket, { ...options, after: async () => {} })).rejects.toThrow("stays as it is");
   });
 
+  it("asks about a write of another isolate, whatever was written since", async () => {
+    const binding = new FakeVectorize(DIMENSIONS);
+    const ticket = await new VectorizeIndex(binding, DIMENSIONS).upsert("one", vectors(1_200, 8, "one"));
+    const other = new VectorizeIndex(binding, DIMENSIONS);
+    expect(await other.visible(ticket)).toBe(false);
+    binding.process(1);
+    expect(await other.visible(ticket)).toBe(false);
+    binding.process();
+    await new VectorizeIndex(binding, DIMENSIONS).upsert("two", vectors(3, 9, "two"));
+    binding.process();
+    expect(await other.visible(ticket)).toBe(true);
+    // The same vectors again: whoever waits for the first write sees the second one as well.
+    await new VectorizeIndex(binding, DIMENSIONS).upsert("one", vectors(1_200, 8, "one"));
+    binding.process();
+    expect(await other.visible(ticket)).toBe(true);
+    const gone = await other.remove(
+      "one",
+      vectors(1_200, 8, "one").map(({ id }) => id),
+    );
+    const third = new VectorizeIndex(binding, DIMENSIONS);
+    expect(await third.visible(gone)).toBe(false);
+    binding.process();
+    await other.upsert("two", vectors(1, 10, "two"));
+    binding.process();
+    expect(await third.visible(gone)).toBe(true);
+    expect(binding.size).toBe(3);
+  });
+
+  it("is not moved to an index of other dimensions", async () => {
+    const wrong = new VectorizeIndex(new FakeVectorize(8), DIMENSIONS);
+    expect(await wrong.objection()).toContain("the Vectorize index has 8 dimensions and VECTOR_DIMENSIONS says 12");
+    expect(await new VectorizeIndex(new FakeVectorize(DIMENSIONS), DIMENSIONS).objection()).toBeNull();
+    expect(() => new VectorizeIndex(new FakeVectorize(8), 1_537)).toThrow("up to 1536");
+  });
+
   it("is bounded in memory where it is embedded", async () => {
     const search = embedded("float", 1_000);
     await expect((async () => await search.upsert("n", vectors(100, 7)))()).rejects.toThrow("Use Vectorize");
