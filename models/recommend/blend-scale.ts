@@ -14,7 +14,7 @@ const RANKED_ITEMS = 1_000;
 export function rescale(scores: Float32Array, scale: BlendScale, spread: number | null = null): void {
   if (scale === "rank") toReciprocalRanks(scores);
   else {
-    const unit = scale === "maximum" ? largest(scores) : (spread ?? deviation(scores));
+    const unit = scale === "maximum" ? largest(scores) : (spread ?? deviation(scores, scores.length));
     const factor = unit > 0 && Number.isFinite(unit) ? 1 / unit : 0;
     for (let i = 0; i < scores.length; i++) scores[i] = (scores[i] ?? 0) * factor;
   }
@@ -26,15 +26,16 @@ function largest(scores: Float32Array): number {
   return max;
 }
 
-function deviation(scores: Float32Array): number {
+/** @param items of which those whose scores are not here have 0 */
+export function deviation(scores: Float32Array, items: number): number {
   let sum = 0;
   let squares = 0;
   for (const score of scores) {
     sum += score;
     squares += score * score;
   }
-  const mean = sum / scores.length;
-  return Math.sqrt(Math.max(0, squares / scores.length - mean * mean));
+  const mean = sum / items;
+  return Math.sqrt(Math.max(0, squares / items - mean * mean));
 }
 
 function toReciprocalRanks(scores: Float32Array): void {

@@ -21,18 +21,19 @@ export const COLUMN_COUNT = 13;
 export class CandidateSet {
   readonly capacity: number;
   readonly items: Int32Array;
+  /** Row after row, a place for each column: for loops over many candidates. */
+  readonly scores: Float32Array;
   size = 0;
-  readonly #scores: Float32Array;
   readonly #rowOf = new Map<number, number>();
 
   constructor(capacity: number) {
     this.capacity = capacity;
     this.items = new Int32Array(capacity);
-    this.#scores = new Float32Array(capacity * COLUMN_COUNT);
+    this.scores = new Float32Array(capacity * COLUMN_COUNT);
   }
 
   clear(): void {
-    this.#scores.fill(0, 0, this.size * COLUMN_COUNT);
+    this.scores.fill(0, 0, this.size * COLUMN_COUNT);
     this.#rowOf.clear();
     this.size = 0;
   }
@@ -53,11 +54,11 @@ export class CandidateSet {
   }
 
   score(row: number, column: Column): number {
-    return this.#scores[row * COLUMN_COUNT + COLUMNS[column]] ?? 0;
+    return this.scores[row * COLUMN_COUNT + COLUMNS[column]] ?? 0;
   }
 
   setScore(row: number, column: Column, score: number): void {
-    this.#scores[row * COLUMN_COUNT + COLUMNS[column]] = score;
+    this.scores[row * COLUMN_COUNT + COLUMNS[column]] = score;
   }
 
   raiseScore(row: number, column: Column, score: number): void {
@@ -66,7 +67,7 @@ export class CandidateSet {
 
   /** Copies a row's columns to the start of a vector; returns where the next value goes. */
   copyScores(row: number, vector: Float32Array): number {
-    vector.set(this.#scores.subarray(row * COLUMN_COUNT, (row + 1) * COLUMN_COUNT));
+    vector.set(this.scores.subarray(row * COLUMN_COUNT, (row + 1) * COLUMN_COUNT));
     return COLUMN_COUNT;
   }
 }

@@ -118,7 +118,28 @@ export class Catalogue {
 
   /** The narrowest category; -1: none. */
   narrowest(index: number): number {
-    return this.categories(index).at(-1) ?? -1;
+    const changed = this.#categories.get(index);
+    if (changed) return changed.at(-1) ?? -1;
+    const { categoryStart, category } = this.#table;
+    const end = categoryStart[index + 1] ?? 0;
+    return end > (categoryStart[index] ?? 0) ? (category[end - 1] ?? -1) : -1;
+  }
+
+  categoryCount(index: number): number {
+    const changed = this.#categories.get(index);
+    if (changed) return changed.length;
+    const { categoryStart } = this.#table;
+    return (categoryStart[index + 1] ?? 0) - (categoryStart[index] ?? 0);
+  }
+
+  /** Whether an item is in a category. */
+  isIn(index: number, category: number): boolean {
+    const changed = this.#categories.get(index);
+    if (changed) return changed.includes(category);
+    const table = this.#table;
+    const end = table.categoryStart[index + 1] ?? 0;
+    for (let at = table.categoryStart[index] ?? 0; at < end; at++) if (table.category[at] === category) return true;
+    return false;
   }
 
   /** -1 for one that no product has. */

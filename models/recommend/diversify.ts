@@ -7,6 +7,11 @@ export interface Scored {
   readonly score: number;
 }
 
+/** How many of the best candidates `diversify` must be given to pick `limit` of them: all, unless the policy leaves their order alone. */
+export function rankedFor({ diversity, categoryShare, newShare }: RecommendPolicy, limit: number): number {
+  return diversity > 0 || categoryShare < 1 || newShare > 0 ? Infinity : limit;
+}
+
 /**
  * Picks `limit` of candidates that come best first. With `diversity` d > 0 the next pick has the largest (1 - d) × relevance - d × likeness to the
  * nearest pick so far (maximal marginal relevance, Carbonell and Goldstein 1998); relevance is the score brought to [0, 1], likeness the shared part of the
@@ -58,9 +63,14 @@ function bestOf(open: readonly Scored[], fits: (entry: Scored) => boolean, value
 
 /** 0 … 1: three quarters for shared categories (Jaccard), one for the same brand. */
 export function likeness(catalogue: Catalogue, a: number, b: number): number {
-  const [left, right] = [catalogue.categories(a), catalogue.categories(b)];
-  const shared = left.filter((category) => right.includes(category)).length;
-  const all = left.length + right.length - shared;
+  return likenessTo(catalogue, a, catalogue.categories(a), b);
+}
+
+/** The same, where the categories of the first are at hand: a view of them costs more than all the rest. */
+export function likenessTo(catalogue: Catalogue, a: number, own: Int32Array, b: number): number {
+  let shared = 0;
+  for (let at = 0; at < own.length; at++) if (catalogue.isIn(b, own[at] ?? -1)) shared++;
+  const all = own.length + catalogue.categoryCount(b) - shared;
   const sameBrand = catalogue.brand(a) >= 0 && catalogue.brand(a) === catalogue.brand(b) ? 0.25 : 0;
   return (all === 0 ? 0 : (0.75 * shared) / all) + sameBrand;
 }

@@ -38,12 +38,23 @@ export function readVector({ vectors, scales, dimensions }: ServedEmbeddings, it
 
 /** Cholesky of the lower triangle and both substitutions, in place. The ridge keeps every pivot above 0. */
 function solveInPlace(a: Float64Array, n: number, b: Float64Array): void {
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = a[i * n + j] ?? 0;
-      for (let k = 0; k < j; k++) sum -= (a[i * n + k] ?? 0) * (a[j * n + k] ?? 0);
-      a[i * n + j] = j < i ? sum / (a[j * n + j] ?? 1) : Math.sqrt(Math.max(sum, Number.MIN_VALUE));
+  for (let column = 0; column < n; column++) {
+    let pivot = a[column * n + column] ?? 0;
+    for (let k = 0; k < column; k++) {
+      const entry = a[column * n + k] ?? 0;
+      pivot -= entry * entry;
     }
+    pivot = Math.sqrt(Math.max(pivot, Number.MIN_VALUE));
+    a[column * n + column] = pivot;
+    let row = column + 1;
+    for (; row + ROWS <= n; row += ROWS) fourRows(a, n, { row, column, pivot });
+    for (; row < n; row++) {
+      let sum = a[row * n + column] ?? 0;
+      for (let k = 0; k < column; k++) sum -= (a[row * n + k] ?? 0) * (a[column * n + k] ?? 0);
+      a[row * n + column] = sum / pivot;
+    }
+  }
+  for (let i = 0; i < n; i++) {
     let sum = b[i] ?? 0;
     for (let k = 0; k < i; k++) sum -= (a[i * n + k] ?? 0) * (b[k] ?? 0);
     b[i] = sum / (a[i * n + i] ?? 1);
@@ -53,4 +64,31 @@ function solveInPlace(a: Float64Array, n: number, b: Float64Array): void {
     for (let k = i + 1; k < n; k++) sum -= (a[k * n + i] ?? 0) * (b[k] ?? 0);
     b[i] = sum / (a[i * n + i] ?? 1);
   }
+}
+
+const ROWS = 4;
+
+/** Entries of one column, four rows side by side: each is a chain of subtractions, and one chain would wait for itself. */
+function fourRows(
+  a: Float64Array,
+  n: number,
+  { row, column, pivot }: { readonly row: number; readonly column: number; readonly pivot: number },
+): void {
+  const [first, own] = [row * n, column * n];
+  const [second, third, fourth] = [first + n, first + 2 * n, first + 3 * n];
+  let s0 = a[first + column] ?? 0;
+  let s1 = a[second + column] ?? 0;
+  let s2 = a[third + column] ?? 0;
+  let s3 = a[fourth + column] ?? 0;
+  for (let k = 0; k < column; k++) {
+    const factor = a[own + k] ?? 0;
+    s0 -= (a[first + k] ?? 0) * factor;
+    s1 -= (a[second + k] ?? 0) * factor;
+    s2 -= (a[third + k] ?? 0) * factor;
+    s3 -= (a[fourth + k] ?? 0) * factor;
+  }
+  a[first + column] = s0 / pivot;
+  a[second + column] = s1 / pivot;
+  a[third + column] = s2 / pivot;
+  a[fourth + column] = s3 / pivot;
 }

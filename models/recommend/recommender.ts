@@ -1,7 +1,7 @@
 import type { NeighbourLists, RecommenderBundle } from "./bundle.ts";
-import { CandidateSet, type Column } from "./candidates.ts";
+import { CandidateSet, type Column, COLUMN_COUNT, COLUMNS } from "./candidates.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { diversify, likeness, type Scored } from "./diversify.ts";
+import { diversify, likenessTo, rankedFor, type Scored } from "./diversify.ts";
 import { Eligibility, STRICTNESS } from "./eligibility.ts";
 import { RANKING_WIDTH, type Placement, rankingVectors } from "./ranking-features.ts";
 import { explainSource, similarAnchors, type SourceContext } from "./reasons.ts";
@@ -38,14 +38,22 @@ const ANCHOR_WEIGHTS = [1, 0.7, 0.5];
 
 /** Placements whose order is the retrieval's own where it has evidence; the weights order what it knows nothing of. */
 const RETRIEVAL_FIRST: readonly Placement[] = ["home", "category"];
+interface Weight {
+  readonly column: number;
+  readonly weight: number;
+}
+
+const weigh = (weights: Partial<Record<Column, number>>): Weight[] =>
+  Object.entries(weights).map(([column, weight]) => ({ column: COLUMNS[column as Column], weight }));
+
 /** How much a source counts where no ranker decides, by placement. */
-const WEIGHTS: Readonly<Record<Placement, Partial<Record<Column, number>>>> = {
-  home: { similar: 0.01, content: 0.004, popular: 0.002, trending: 0.001, fresh: 0.0005 },
-  product: { similar: 1, together: 0.4, content: 0.3, retrieval: 0.2, popular: 0.002, trending: 0.001 },
-  basket: { together: 1, similar: 0.3, retrieval: 0.3, content: 0.05, popular: 0.002, trending: 0.001 },
-  category: { similar: 0.01, popular: 0.005, trending: 0.002, fresh: 0.001 },
-  content: { content: 1, similar: 0.1, retrieval: 0.05, popular: 0.002, trending: 0.001 },
-  trending: { trending: 1, retrieval: 0.02, popular: 0.002, fresh: 0.001 },
+const WEIGHTS: Readonly<Record<Placement, readonly Weight[]>> = {
+  home: weigh({ similar: 0.01, content: 0.004, popular: 0.002, trending: 0.001, fresh: 0.0005 }),
+  product: weigh({ similar: 1, together: 0.4, content: 0.3, retrieval: 0.2, popular: 0.002, trending: 0.001 }),
+  basket: weigh({ together: 1, similar: 0.3, retrieval: 0.3, content: 0.05, popular: 0.002, trending: 0.001 }),
+  category: weigh({ similar: 0.01, popular: 0.005, trending: 0.002, fresh: 0.001 }),
+  content: weigh({ content: 1, similar: 0.1, retrieval: 0.05, popular: 0.002, trending: 0.001 }),
+  trending: weigh({ trending: 1, retrieval: 0.02, popular: 0.002, fresh: 0.001 }),
 };
 
 /**
@@ -155,14 +163,11 @@ export class Recommender {
     );
     const blend = this.#blendScores(request.placement);
     const scores = RANKED_PLACEMENTS.includes(request.placement) ? this.#rank(blend.scores) : blend.scores;
-    const ranked = Array.from({ length: candidates.size }, (_, row): Scored => {
-      return { row, item: candidates.items[row] ?? 0, score: finite(scores[row]) };
-    }).sort(
-      (a, b) => b.score - a.score || finite(blend.scores[b.row]) - finite(blend.scores[a.row]) || a.item - b.item,
-    );
+    const { policy } = this.#bundle;
+    const ranked = this.#ordered(scores, blend.scores, rankedFor(policy, request.limit));
     const picked = diversify(ranked, request.limit, {
       catalogue: this.#catalogue,
-      policy: this.#bundle.policy,
+      policy,
       isNew: (row) => candidates.score(row, "fresh") > 0,
     });
     return this.#answer(picked, { request, anchors, history, largest: blend.largest });
@@ -224,8 +229,9 @@ export class Recommender {
       if (item === anchor.item || !passes(item)) continue;
       if (this.#candidates.add(item) >= 0) added++;
     }
+    const own = this.#catalogue.categories(anchor.item);
     for (let row = 0; row < this.#candidates.size; row++) {
-      const score = likeness(this.#catalogue, anchor.item, this.#candidates.items[row] ?? 0);
+      const score = likenessTo(this.#catalogue, anchor.item, own, this.#candidates.items[row] ?? 0);
       if (score > 0) this.#candidates.setScore(row, "content", score);
     }
   }
@@ -272,24 +278,37 @@ export class Recommender {
 
   /** The weighted sum of what the sources say, the retrieval brought to at most 1. */
   #blendScores(placement: Placement): { scores: Float64Array; largest: number } {
-    const { size } = this.#candidates;
-    const retrieved = (row: number): number => this.#candidates.score(row, "retrieval");
+    const { size, scores: columns } = this.#candidates;
+    const retrieved = (row: number): number => columns[row * COLUMN_COUNT + COLUMNS.retrieval] ?? 0;
     let largest = 0;
     for (let row = 0; row < size; row++) largest = Math.max(largest, retrieved(row));
-    const weights = Object.entries(WEIGHTS[placement]) as [Column, number][];
+    const weights = WEIGHTS[placement];
     const first = RETRIEVAL_FIRST.includes(placement);
     const scores = new Float64Array(size);
     for (let row = 0; row < size; row++) {
       const share = largest > 0 ? retrieved(row) / largest : 0;
       let sum = first && share > 0 ? 1 + share : 0;
       if (sum === 0) {
-        for (const [column, weight] of weights) {
-          sum += weight * (column === "retrieval" ? share : this.#candidates.score(row, column));
+        for (const { column, weight } of weights) {
+          sum += weight * (column === COLUMNS.retrieval ? share : (columns[row * COLUMN_COUNT + column] ?? 0));
         }
       }
       scores[row] = sum;
     }
     return { scores, largest };
+  }
+
+  /** Candidates by score; equal ones by the weighted sum of the sources, then the more popular item. */
+  #ordered(scores: Float32Array | Float64Array, blend: Float64Array, most: number): Scored[] {
+    const { size, items } = this.#candidates;
+    const ranked = Array.from({ length: size }, (_, row): Scored => {
+      return { row, item: items[row] ?? 0, score: finite(scores[row]) };
+    });
+    return best(
+      ranked,
+      most,
+      (a, b) => b.score - a.score || finite(blend[b.row]) - finite(blend[a.row]) || a.item - b.item,
+    );
   }
 
   #answer(
@@ -310,6 +329,21 @@ export class Recommender {
     });
     return { items, vectors };
   }
+}
+
+/** The first `most` of the order. Most entries are compared with the last of them only. */
+function best<T>(entries: readonly T[], most: number, compare: (a: T, b: T) => number): T[] {
+  if (most >= entries.length) return entries.toSorted(compare);
+  const found = entries.slice(0, most).sort(compare);
+  for (let at = most; at < entries.length; at++) {
+    const entry = entries[at] as T;
+    let place = found.length;
+    while (place > 0 && compare(entry, found[place - 1] as T) < 0) place--;
+    if (place === found.length) continue;
+    found.copyWithin(place + 1, place);
+    found[place] = entry;
+  }
+  return found;
 }
 
 function finite(score: number | undefined): number {

@@ -1,21 +1,14 @@
-import { rescale } from "./blend-scale.ts";
-import type { CandidateSet } from "./candidates.ts";
+import { BestFirst } from "./best-first.ts";
+import { type CandidateSet, COLUMN_COUNT, COLUMNS } from "./candidates.ts";
 import { solveFoldIn } from "./fold-in.ts";
 import type { History } from "./history.ts";
 import { IndexedScorer, type IndexSearch } from "./indexed-part.ts";
+import { PartScores } from "./part-scores.ts";
 import { type DotAll, NOT_PLACED, type Placement } from "./place-served.ts";
 import { profileOf } from "./profile.ts";
 import { openScorer, type Scorer } from "./scorer.ts";
-import type { BlendScale, ServedPart, ServedRecommender } from "./served-recommender.ts";
+import type { ServedPart, ServedRecommender } from "./served-recommender.ts";
 import type { IndexedHistory } from "./visitor-history.ts";
-
-interface Part {
-  readonly kind: ServedPart["kind"];
-  readonly weight: number;
-  readonly scorer: Scorer | IndexedScorer;
-  readonly own: Float32Array;
-  used: boolean;
-}
 
 /**
  * The first stage: the served recommender over a visitor's history, with what each of its parts contributed. The total equals the score of
@@ -25,27 +18,24 @@ interface Part {
 export class Retrieval {
   /** One score per item, after `score`. */
   readonly total: Float32Array;
-  readonly #parts: Part[];
-  readonly #scale: BlendScale | null;
+  readonly #parts: PartScores[];
   readonly #indexed: IndexedScorer | null;
 
   constructor(served: ServedRecommender, { dots, indexed }: Placement = NOT_PLACED) {
-    this.#indexed = indexed === null ? null : new IndexedScorer(indexed, dots.get(indexed.part) ?? null);
+    const ownIndexed = indexed === null ? null : new IndexedScorer(indexed, dots.get(indexed.part) ?? null);
+    this.#indexed = ownIndexed;
     const parts = served.kind === "blend" ? served.parts : [{ weight: 1, part: served }];
-    this.#scale = served.kind === "blend" ? served.scale : null;
+    const scale = served.kind === "blend" ? served.scale : null;
     this.total = new Float32Array(served.items);
-    this.#parts = parts.map(({ weight, part }) => ({
-      kind: part.kind,
-      weight,
-      scorer: part === indexed?.part && this.#indexed !== null ? this.#indexed : scorerOf(part, dots),
-      own: new Float32Array(served.items),
-      used: false,
-    }));
+    this.#parts = parts.map(({ weight, part }) => {
+      const scorer = part === indexed?.part && ownIndexed !== null ? ownIndexed : scorerOf(part, dots);
+      return new PartScores({ kind: part.kind, weight, scale, items: served.items, scorer });
+    });
   }
 
   /** Bytes of the working arrays. */
   get bytes(): number {
-    return this.total.byteLength * (1 + this.#parts.length);
+    return this.#parts.reduce((sum, part) => sum + part.bytes, this.total.byteLength);
   }
 
   /** What a vector index is to be asked with; null where there is none, or nothing is known that it could be asked about. @param at seconds */
@@ -56,46 +46,28 @@ export class Retrieval {
   /** @param at seconds @param search what a vector index answered to `searchVector` */
   score(history: IndexedHistory, at: number, search: IndexSearch | null = null): void {
     this.total.fill(0);
-    for (const part of this.#parts) {
-      const seen = historyFor(part.kind, history);
-      part.used = part.kind === "scores" || seen.items.some((item) => item >= 0);
-      if (!part.used) continue;
-      if (part.scorer instanceof IndexedScorer) {
-        const deviation = part.scorer.score(seen, at, search, part.own);
-        part.used = deviation !== null;
-        if (deviation === null) continue;
-        // Most of its scores are not known here, but how far all of them deviate is.
-        if (this.#scale !== null) rescale(part.own, this.#scale, deviation);
-      } else {
-        part.scorer.score(seen, at, part.own);
-        if (this.#scale !== null) rescale(part.own, this.#scale);
-      }
-      const { own, weight } = part;
-      for (let item = 0; item < own.length; item++) {
-        this.total[item] = (this.total[item] ?? 0) + weight * (own[item] ?? 0);
-      }
-    }
+    for (const part of this.#parts) part.addTo(this.total, { history: historyFor(part.kind, history), at, search });
   }
 
-  /** Adds the best items of the total that pass, above 0, best first and lower index first among equals. */
+  /** Adds the best items of the total that pass, above 0, the lower index among equals; in no order. */
   select(limit: number, passes: (item: number) => boolean, into: CandidateSet): void {
-    for (const item of topItems(this.total, limit, passes)) into.add(item);
+    for (const item of bestItems(this.total, limit, passes).items) into.add(item);
   }
 
-  /** Writes the total and each part's share of it for every candidate of the model. */
+  /** Writes the total, each part's share of it and the rank by the total for every candidate of the model. */
   describe(candidates: CandidateSet): void {
-    for (let row = 0; row < candidates.size; row++) {
-      const item = candidates.items[row] ?? 0;
-      if (item >= this.total.length) continue;
-      candidates.setScore(row, "retrieval", this.total[item] ?? 0);
-      for (const { kind, weight, own, used } of this.#parts) {
-        if (used) candidates.setScore(row, kind, candidates.score(row, kind) + weight * (own[item] ?? 0));
-      }
+    const { size, items, scores } = candidates;
+    const order = new BestFirst(size);
+    for (let row = 0; row < size; row++) {
+      const item = items[row] ?? 0;
+      const total = this.total[item] ?? 0;
+      scores[row * COLUMN_COUNT + COLUMNS.retrieval] = total;
+      order.add(item, total);
     }
-    const order = Array.from({ length: candidates.size }, (_, row) => row);
-    const totalOf = (row: number): number => candidates.score(row, "retrieval");
-    order.sort((a, b) => totalOf(b) - totalOf(a) || (candidates.items[a] ?? 0) - (candidates.items[b] ?? 0));
-    for (const [rank, row] of order.entries()) candidates.setScore(row, "rank", Math.log1p(rank));
+    for (const part of this.#parts) if (part.used) part.describe(candidates);
+    for (const [rank, item] of order.items().entries()) {
+      scores[candidates.rowOf(item) * COLUMN_COUNT + COLUMNS.rank] = Math.log1p(rank);
+    }
   }
 }
 
@@ -117,16 +89,45 @@ export function historyFor(kind: ServedPart["kind"], history: IndexedHistory): H
   return kind === "sessions" ? history.session : history.taste;
 }
 
-/** The `limit` best of the scores above 0 that pass; a filter is asked only about items that would enter. */
+/** The `limit` best of the scores above 0 that pass, best first; a filter is asked only about items that would enter. */
 export function topItems(scores: Float32Array, limit: number, passes: (item: number) => boolean): number[] {
+  return bestItems(scores, limit, passes).sorted();
+}
+
+function bestItems(scores: Float32Array, limit: number, passes: (item: number) => boolean): Heap {
+  const bound = likelyBound(scores, limit);
+  const found = itemsAbove(bound, scores, limit, passes);
+  // The bound was too high: some of what lies above it does not pass, or the sample was an odd one.
+  return bound > 0 && found.size < limit ? itemsAbove(0, scores, limit, passes) : found;
+}
+
+function itemsAbove(bound: number, scores: Float32Array, limit: number, passes: (item: number) => boolean): Heap {
   const heap = new Heap(limit);
   // A local bound: this loop looks at every item of the catalogue.
-  let least = limit > 0 ? 0 : Infinity;
+  let least = limit > 0 ? bound : Infinity;
   for (let item = 0; item < scores.length; item++) {
     const score = scores[item] ?? 0;
-    if (score > least && passes(item)) least = heap.push(item, score);
+    if (score > least && passes(item)) least = Math.max(bound, heap.push(item, score));
   }
-  return heap.sorted();
+  return heap;
+}
+
+/** One score in so many is looked at to guess what the last of the best will have. */
+const SAMPLED = 16;
+/** A guess is made for half as many more items than are asked for, so that it is seldom too high. */
+const MARGIN = 1.5;
+
+/** A score that a little more than `limit` items probably exceed; 0 where nothing can be said. */
+function likelyBound(scores: Float32Array, limit: number): number {
+  const above = Math.ceil((limit * MARGIN) / SAMPLED);
+  if (limit === 0 || scores.length < limit * SAMPLED) return 0;
+  const heap = new Heap(above);
+  let least = 0;
+  for (let item = 0; item < scores.length; item += SAMPLED) {
+    const score = scores[item] ?? 0;
+    if (score > least) least = heap.push(item, score);
+  }
+  return least;
 }
 
 /**
@@ -136,7 +137,7 @@ export function topItems(scores: Float32Array, limit: number, passes: (item: num
 class Heap {
   readonly #items: Int32Array;
   readonly #scores: Float32Array;
-  #size = 0;
+  size = 0;
 
   constructor(limit: number) {
     this.#items = new Int32Array(limit);
@@ -145,16 +146,20 @@ class Heap {
 
   /** Returns what the next score must exceed. */
   push(item: number, score: number): number {
-    if (this.#size < this.#items.length) this.#rise(this.#size++, item, score);
+    if (this.size < this.#items.length) this.#rise(this.size++, item, score);
     else this.#sink(item, score);
-    return this.#size < this.#items.length ? 0 : (this.#scores[0] ?? 0);
+    return this.size < this.#items.length ? 0 : (this.#scores[0] ?? 0);
+  }
+
+  /** In no order. */
+  get items(): Int32Array {
+    return this.#items.subarray(0, this.size);
   }
 
   sorted(): number[] {
-    const [items, scores] = [this.#items, this.#scores];
-    const places = Array.from({ length: this.#size }, (_, place) => place);
-    places.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || (items[a] ?? 0) - (items[b] ?? 0));
-    return places.map((place) => items[place] ?? 0);
+    const order = new BestFirst(this.size);
+    for (let place = 0; place < this.size; place++) order.add(this.#items[place] ?? 0, this.#scores[place] ?? 0);
+    return [...order.items()];
   }
 
   /** An item above is as bad or worse; the new one comes last, so it is the worse of two equals. */
@@ -175,7 +180,7 @@ class Heap {
 
   /** Puts an item in place of the top one. */
   #sink(item: number, score: number): void {
-    const [items, scores, size] = [this.#items, this.#scores, this.#size];
+    const [items, scores, size] = [this.#items, this.#scores, this.size];
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;

@@ -6,12 +6,11 @@ import type {
   ServedBlend,
   ServedEmbeddings,
   ServedNeighbours,
-  ServedPart,
   ServedRecommender,
   ServedRepeat,
-  ServedSessions,
 } from "./served-recommender.ts";
 import { SessionScorer } from "./session-scorer.ts";
+import { NOT_NOTED, type WrittenItems } from "./written-items.ts";
 
 /**
  * Scores a catalogue for a history. Training, evaluation and the edge run this same code; a user or an item never seen is the normal
@@ -24,30 +23,40 @@ export interface Scorer {
    * @param out one place per item, overwritten: higher is better, 0 and below without evidence for the item.
    */
   score(history: History, at: number, out: Float32Array): void;
+  /** There where only few items get a score: the same into an `out` of zeros, with a note of each place that is written. */
+  scoreFew?(history: History, at: number, out: Float32Array, written: WrittenItems): void;
 }
 
 /** The scorer of a served form. Opening indexes sessions; every other kind is ready at once. */
 export function openScorer(served: ServedRecommender): Scorer {
   if (served.kind === "blend") return openBlend(served);
-  if (served.kind === "sessions") return new SessionScorer(served);
-  return { score: (history, at, out) => scoreInto(served, { history, at, out }) };
+  switch (served.kind) {
+    case "scores":
+      return { score: (_history, _at, out) => out.set(served.scores) };
+    case "embeddings":
+      return { score: (history, at, out) => scoreEmbeddings(served, history, at, out) };
+    case "neighbours":
+      return scorerOfFew((...asked) => scoreNeighbours(served, ...asked));
+    case "repeat":
+      return scorerOfFew((...asked) => scoreRepeats(served, ...asked));
+    case "sessions": {
+      const sessions = new SessionScorer(served);
+      return scorerOfFew((...asked) => sessions.score(...asked));
+    }
+  }
 }
 
-interface Request {
-  readonly history: History;
-  readonly at: number;
-  readonly out: Float32Array;
+type ScoreFew = Required<Scorer>["scoreFew"];
+
+function scorerOfFew(scoreFew: ScoreFew): Scorer {
+  const score: Scorer["score"] = (history, at, out) => {
+    out.fill(0);
+    scoreFew(history, at, out, NOT_NOTED);
+  };
+  return { score, scoreFew };
 }
 
-function scoreInto(served: Exclude<ServedPart, ServedSessions>, { history, at, out }: Request): void {
-  if (served.kind === "scores") out.set(served.scores);
-  else if (served.kind === "neighbours") scoreNeighbours(served, history, at, out);
-  else if (served.kind === "embeddings") scoreEmbeddings(served, history, at, out);
-  else scoreRepeats(served, history, at, out);
-}
-
-function scoreNeighbours(served: ServedNeighbours, history: History, at: number, out: Float32Array): void {
-  out.fill(0);
+function scoreNeighbours(served: ServedNeighbours, ...[history, at, out, written]: Parameters<ScoreFew>): void {
   const { start, neighbour, weight } = served;
   const profile = profileOf(history.items, history.times, at, served.profile);
   for (const [place, item] of profile.items.entries()) {
@@ -55,6 +64,7 @@ function scoreNeighbours(served: ServedNeighbours, history: History, at: number,
     const to = start[item + 1] ?? 0;
     for (let entry = start[item] ?? 0; entry < to; entry++) {
       const target = neighbour[entry] ?? 0;
+      written.note(target);
       out[target] = (out[target] ?? 0) + w * (weight[entry] ?? 0);
     }
   }
@@ -82,8 +92,7 @@ export function scoreVectors(served: ServedEmbeddings, user: Float64Array, out: 
 const RECENCY_NUDGE = 1e-3;
 
 /** How often the user met each item, every event halved in weight per half-life. */
-function scoreRepeats(served: ServedRepeat, history: History, at: number, out: Float32Array): void {
-  out.fill(0);
+function scoreRepeats(served: ServedRepeat, ...[history, at, out, written]: Parameters<ScoreFew>): void {
   const events = history.items.length;
   for (let event = 0; event < events; event++) {
     const item = history.items[event] ?? -1;
@@ -91,6 +100,7 @@ function scoreRepeats(served: ServedRepeat, history: History, at: number, out: F
     const age = Math.max(0, at - (history.times[event] ?? at));
     const fades = served.halfLifeSeconds !== Infinity && !Number.isNaN(age);
     const weight = fades ? 2 ** (-age / served.halfLifeSeconds) : 1;
+    written.note(item);
     out[item] = (out[item] ?? 0) + weight * (1 + (RECENCY_NUDGE * event) / events);
   }
 }

@@ -1,13 +1,13 @@
 import type { History } from "./history.ts";
 import { profileOf } from "./profile.ts";
-import type { Scorer } from "./scorer.ts";
 import type { ServedSessions } from "./served-recommender.ts";
+import type { WrittenItems } from "./written-items.ts";
 
 /**
  * Vector session nearest neighbours (V-SkNN, Ludewig and Jannach 2018) with the decays of STAN (Garg et al. 2019): sessions that share items with
  * the current one, weighted by the recency of the shared items there, vote for their own items.
  */
-export class SessionScorer implements Scorer {
+export class SessionScorer {
   readonly #served: ServedSessions;
   /** Sessions of each item. */
   readonly #knownBy: Int32Array;
@@ -36,8 +36,8 @@ export class SessionScorer implements Scorer {
     });
   }
 
-  score(history: History, at: number, out: Float32Array): void {
-    out.fill(0);
+  /** Adds to an `out` of zeros; see `Scorer.scoreFew`. */
+  score(history: History, at: number, out: Float32Array, written: WrittenItems): void {
     const profile = profileOf(history.items, history.times, at, {
       stepDecay: this.#served.rule.decay,
       halfLifeSeconds: Infinity,
@@ -47,6 +47,12 @@ export class SessionScorer implements Scorer {
     for (const [place, item] of profile.items.entries()) weights.set(item, profile.weights[place] ?? 0);
     const candidates = this.#candidates(profile.items, weights, at);
     for (const [session, similarity] of candidates) this.#vote(session, similarity, weights, out);
+    for (const [session] of candidates) this.#noteItems(session, written);
+  }
+
+  #noteItems(session: number, written: WrittenItems): void {
+    const to = this.#served.start[session + 1] ?? 0;
+    for (let event = this.#served.start[session] ?? 0; event < to; event++) written.note(this.#served.item[event] ?? 0);
   }
 
   #candidates(items: Int32Array, weights: Map<number, number>, at: number): [number, number][] {

@@ -1,4 +1,4 @@
-import { SessionScorer } from "../../../models/recommend/session-scorer.ts";
+import { openScorer } from "../../../models/recommend/scorer.ts";
 import type { ServedSessions } from "../../../models/recommend/served-recommender.ts";
 import { type Recommender, setting } from "./recommender.ts";
 
@@ -33,7 +33,7 @@ export const sessionKnn: Recommender = {
       item: log.item,
       lastTime: Float64Array.from({ length: log.users }, (_, user) => log.time[(log.start[user + 1] ?? 1) - 1] ?? 0),
     };
-    const scorer = new SessionScorer(served);
+    const scorer = openScorer(served);
     return Promise.resolve({
       score: (history, at, out) => scorer.score(history, at, out),
       serve: () => served,
