@@ -28,6 +28,7 @@ function serverOfKnownVisitors() {
         { facts, consent: visitor === "c:withdrawn" ? false : null },
       ],
     },
+    vectors: { find: () => ({ search: null, missing: false }) },
     precomputed: { write: async (_tenant: string, visitor: string) => void kept.push(visitor) },
     ids: new RecommendationIds("key"),
     pseudonyms: () => (_kind: string, identifier: string) => identifier,
