@@ -1,3 +1,4 @@
+import { requestPaths } from "../../models/features/compile-service.ts";
 import type { SourceDefinition } from "../../models/features/definition.ts";
 import type { Node } from "../../models/features/expression.ts";
 import type { BuildPlan } from "./build-plan.ts";
@@ -43,7 +44,7 @@ export function neededPaths(plan: BuildPlan, label: SourceDefinition): Map<strin
   const addSource = (source: SourceDefinition, nodes: readonly Node[]): void => {
     const own = [source.identity, source.time, source.where].filter((node) => node !== null);
     // Facts of a list read elements and their parent: of those, everything is kept.
-    const paths = source.each === null ? [...own, ...nodes].flatMap(pathsOf) : [""];
+    const paths = source.each === null ? [...own, ...nodes].flatMap(requestPaths) : [""];
     for (const { type, root } of source.events) add(type, root, paths);
   };
   addSource(label, []);
@@ -64,13 +65,7 @@ export function neededPaths(plan: BuildPlan, label: SourceDefinition): Map<strin
       retraction.time,
       ...(retraction.where ? [retraction.where] : []),
     ];
-    for (const { type, root } of retraction.events) add(type, root, nodes.flatMap(pathsOf));
+    for (const { type, root } of retraction.events) add(type, root, nodes.flatMap(requestPaths));
   }
   return trees;
-}
-
-function pathsOf(node: Node): string[] {
-  if (node.op === "path" || node.op === "length" || node.op === "total") return [node.path];
-  if ("args" in node) return node.args.flatMap(pathsOf);
-  return "arg" in node ? pathsOf(node.arg) : [];
 }

@@ -179,6 +179,13 @@ export function featureInputs(node: Node): string[] {
   return [];
 }
 
+/** Paths of the request's payload that an expression reads. */
+export function requestPaths(node: Node): string[] {
+  if (node.op === "path" || node.op === "length" || node.op === "total") return [node.path];
+  if ("args" in node) return node.args.flatMap(requestPaths);
+  return "arg" in node ? requestPaths(node.arg) : [];
+}
+
 function compileFeature(feature: FeatureDefinition, context: ServiceContext): CompiledFeature {
   const base = { name: feature.name, fallback: feature.fallback ?? Number.NaN };
   switch (feature.kind) {

@@ -4,6 +4,7 @@ import { catalogueHash, type ItemTable } from "./item-table.ts";
 import { RecommendPolicy } from "./policy.ts";
 import { type PackedStrings, PackedLookup } from "./packed-strings.ts";
 import { RANKING_SERVICE } from "./ranking-features.ts";
+import { PRODUCT_WIDTH } from "./ranking-service.ts";
 import { decodeServed, encodeServed, MAX_ITEMS } from "./served-file.ts";
 import { servedBytes, type ServedRecommender } from "./served-recommender.ts";
 
@@ -46,7 +47,7 @@ export interface NeighbourLists {
 
 export const BUNDLE_FILES = { items: "items.bin", retrieval: "retrieval.bin", ranker: "ranker.onnx" } as const;
 
-const ITEMS_MAGIC = "EWITM001";
+const ITEMS_MAGIC = "EWITM002";
 const RETRIEVAL_MAGIC = "EWRTV001";
 /** Items of a list: a page of a hundred, filtered hard, still finds its fill. */
 const MAX_LIST = 2_000;
@@ -56,8 +57,9 @@ const lists = z.strictObject({ start: place("i32"), item: place("i32"), weight: 
 const ItemsHeader = z.strictObject({
   catalogue: z.string().length(64),
   asOf: z.int().min(0),
-  /** Hash of the ranking features that the ranker was trained on; null without one. */
-  ranking: z.string().length(64).nullable(),
+  /** Hash of the ranking features that the ranker was trained on and the products' values are of. */
+  ranking: z.string().length(64),
+  ranker: z.boolean(),
   policy: RecommendPolicy,
   table: z.strictObject({
     items: z.int().min(0).max(MAX_ITEMS),
@@ -71,9 +73,7 @@ const ItemsHeader = z.strictObject({
     publishedAt: place("f64"),
     active: place("u8"),
     stock: place("i32"),
-    popularity: place("f32"),
-    recent: place("f32"),
-    purchaseShare: place("f32"),
+    values: place("f32"),
   }),
   similar: lists.nullable(),
   together: lists,
@@ -89,8 +89,8 @@ const RetrievalHeader = z.strictObject({ catalogue: z.string().length(64), serve
 export function encodeBundle(bundle: RecommenderBundle): Map<string, Uint8Array> {
   const { asOf, table, retrieval, similar, together, popular, trending, fresh, policy, ranker } = bundle;
   const catalogue = catalogueHash(table);
-  const ranking = ranker === null ? null : RANKING_SERVICE.hash;
-  const items = { catalogue, asOf, ranking, policy, table, similar, together, popular, trending, fresh };
+  const made = { catalogue, asOf, ranking: RANKING_SERVICE.hash, ranker: ranker !== null };
+  const items = { ...made, policy, table, similar, together, popular, trending, fresh };
   const files = new Map([
     [BUNDLE_FILES.items as string, encodeArrays(ITEMS_MAGIC, items)],
     [BUNDLE_FILES.retrieval, encodeArrays(RETRIEVAL_MAGIC, { catalogue, served: encodeServed(retrieval) })],
@@ -106,15 +106,13 @@ export function encodeBundle(bundle: RecommenderBundle): Map<string, Uint8Array>
  */
 export function decodeBundle(files: ReadonlyMap<string, Uint8Array>): RecommenderBundle {
   const items = decodeArrays(ITEMS_MAGIC, fileOf(files, BUNDLE_FILES.items), ItemsHeader);
+  if (items.header.ranking !== RANKING_SERVICE.hash) {
+    throw new ServedFileError(`it was trained on ranking features ${items.header.ranking}, not on this build's`);
+  }
   const bundle = openItems(items.header, items.data);
   const ranker = files.get(BUNDLE_FILES.ranker) ?? null;
-  if ((ranker === null) !== (items.header.ranking === null)) {
+  if ((ranker !== null) !== items.header.ranker) {
     throw new ServedFileError(`${BUNDLE_FILES.ranker} is ${ranker === null ? "missing" : "not part of this version"}`);
-  }
-  if (items.header.ranking !== null && items.header.ranking !== RANKING_SERVICE.hash) {
-    throw new ServedFileError(
-      `the ranker was trained on ranking features ${items.header.ranking}, not on this build's`,
-    );
   }
   if (items.header.catalogue !== catalogueHash(bundle.table)) {
     throw new ServedFileError(`${BUNDLE_FILES.items}: the ids are not those of the catalogue it names`);
@@ -188,9 +186,7 @@ function openTable(table: ItemsHeader["table"], data: DataSection): ItemTable {
     publishedAt: data.doubles(table.publishedAt, items),
     active: data.bytes(table.active, items),
     stock,
-    popularity: data.floats(table.popularity, items),
-    recent: data.floats(table.recent, items),
-    purchaseShare: data.floats(table.purchaseShare, items),
+    values: data.floats(table.values, items * PRODUCT_WIDTH),
   };
 }
 

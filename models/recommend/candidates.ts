@@ -65,9 +65,9 @@ export class CandidateSet {
     if (score > this.score(row, column)) this.setScore(row, column, score);
   }
 
-  /** Copies a row's columns to the start of a vector; returns where the next value goes. */
-  copyScores(row: number, vector: Float32Array): number {
-    vector.set(this.scores.subarray(row * COLUMN_COUNT, (row + 1) * COLUMN_COUNT));
-    return COLUMN_COUNT;
+  /** Copies a row's columns into vectors, from `at` on. */
+  copyScores(row: number, out: Float32Array, at: number): void {
+    const from = row * COLUMN_COUNT;
+    for (let column = 0; column < COLUMN_COUNT; column++) out[at + column] = this.scores[from + column] ?? 0;
   }
 }

@@ -1,6 +1,7 @@
 import { itemId, type ItemTable, printable } from "./item-table.ts";
 import type { LiveProduct } from "./live-product.ts";
 import { type PackedLookup, unpackString } from "./packed-strings.ts";
+import { LiveProductValues } from "./product-values.ts";
 
 const ACTIVE = 1;
 const IN_STOCK = 2;
@@ -20,6 +21,8 @@ export interface LiveRankings {
 export class Catalogue {
   readonly #table: ItemTable;
   readonly #lookup: PackedLookup;
+  /** The products' own ranking features. */
+  readonly values: LiveProductValues;
   readonly #addedIds: string[] = [];
   readonly #addedIndex = new Map<string, number>();
   #flags: Uint8Array;
@@ -38,6 +41,7 @@ export class Catalogue {
   constructor(table: ItemTable, lookup: PackedLookup) {
     this.#table = table;
     this.#lookup = lookup;
+    this.values = new LiveProductValues(table);
     this.#flags = new Uint8Array(table.items);
     for (let item = 0; item < table.items; item++) {
       this.#setFlags(item, ((table.active[item] ?? 0) && ACTIVE) | ((table.stock[item] ?? -1) === 0 ? 0 : IN_STOCK));
@@ -69,7 +73,7 @@ export class Catalogue {
 
   get bytes(): number {
     const columns = this.#price.byteLength + this.#publishedAt.byteLength + this.#brand.byteLength;
-    return this.#flags.byteLength + columns + this.#lookup.bytes;
+    return this.#flags.byteLength + columns + this.values.bytes + this.#lookup.bytes;
   }
 
   indexOf(id: string): number {

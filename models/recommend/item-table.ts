@@ -1,6 +1,7 @@
 import { hex, sha256 } from "../contract/sha256.ts";
 import { encodeUtf8 } from "../onnx/utf8.ts";
 import { packStrings, type PackedStrings, unpackString } from "./packed-strings.ts";
+import { PRODUCT_WIDTH } from "./ranking-service.ts";
 
 /**
  * The products that a recommender knows, by item index, in columns. An item is one product of the shop as it was when the training ended; what has
@@ -24,11 +25,8 @@ export interface ItemTable {
   readonly active: Uint8Array;
   /** Pieces; -1: unknown, which counts as available. */
   readonly stock: Int32Array;
-  /** Interactions over the whole training time, and over its last week, halved with every week of age. */
-  readonly popularity: Float32Array;
-  readonly recent: Float32Array;
-  /** Purchases per interaction, smoothed with the shop's own share as prior; in [0, 1]. */
-  readonly purchaseShare: Float32Array;
+  /** Products' own ranking features at the end of the training time, `PRODUCT_WIDTH` of each: what is used until the shards say more. */
+  readonly values: Float32Array;
 }
 
 /** One product as rows give it. */
@@ -42,9 +40,8 @@ export interface ItemRow {
   readonly publishedAt: number | null;
   readonly active: boolean;
   readonly stock: number | null;
-  readonly popularity: number;
-  readonly recent: number;
-  readonly purchaseShare: number;
+  /** `PRODUCT_WIDTH` of them; see `values` of the table. */
+  readonly values: ArrayLike<number>;
 }
 
 /** Largest stock that is told apart: 2^31 - 1 pieces. */
@@ -69,9 +66,10 @@ export function itemTable(rows: readonly ItemRow[]): ItemTable {
     publishedAt: Float64Array.from(rows, (row) => row.publishedAt ?? Number.NaN),
     active: Uint8Array.from(rows, (row) => (row.active ? 1 : 0)),
     stock: Int32Array.from(rows, (row) => (row.stock === null ? -1 : Math.min(MAX_STOCK, row.stock))),
-    popularity: Float32Array.from(rows, (row) => row.popularity),
-    recent: Float32Array.from(rows, (row) => row.recent),
-    purchaseShare: Float32Array.from(rows, (row) => row.purchaseShare),
+    values: Float32Array.from(
+      { length: rows.length * PRODUCT_WIDTH },
+      (_, at) => rows[Math.floor(at / PRODUCT_WIDTH)]?.values[at % PRODUCT_WIDTH] ?? 0,
+    ),
   };
 }
 

@@ -1,74 +1,87 @@
+import { PRODUCT_RANKING } from "../catalog/feature-catalog.ts";
 import { canonicalJson } from "../contract/canonical-json.ts";
 import { hex, sha256 } from "../contract/sha256.ts";
+import type { Scope } from "../features/evaluate.ts";
 import { encodeUtf8 } from "../onnx/utf8.ts";
-import type { CandidateSet } from "./candidates.ts";
+import { type CandidateSet, COLUMN_COUNT } from "./candidates.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { ItemTable } from "./item-table.ts";
+import type { ProductValues } from "./product-values.ts";
+import { nothingKnown, PLACES, type Section, sectionOf, SERVICE_WIDTH, writeRequest } from "./ranking-service.ts";
+import type { RecommendRequest } from "./recommend-request.ts";
+import type { VisitorFeatures } from "./visitor-features.ts";
 import type { IndexedHistory } from "./visitor-history.ts";
 
 /** What a ranking feature tells about. */
 type About = "candidate" | "item" | "user" | "user and item" | "context";
-const feature = (name: string, about: About, description: string): RankingFeature => ({ name, about, description });
 export interface RankingFeature {
   readonly name: string;
   readonly about: About;
   readonly description: string;
 }
+const candidate = (name: string, description: string): RankingFeature => ({ name, about: "candidate", description });
 
 /**
- * What the second stage sees of a candidate, in this order. Training and serving compute it with `rankingVectors`, and what was served is logged as
- * it was: there is no second implementation to differ from. A changed list, order or meaning changes the hash (raise MEANING for a meaning).
+ * What the first stage says of a candidate: scores and places of its sources, and how the candidate resembles what the visitor met, as the catalogue is now. These are no
+ * facts that anybody could count later: they exist in the request only, and training takes them from the same code or from what was logged.
+ */
+export const CANDIDATE_FEATURES: readonly RankingFeature[] = [
+  candidate("retrieval_score", "Score of the served recommender"),
+  candidate("retrieval_rank", "ln(1 + rank) among the candidates by that score"),
+  candidate("embeddings_score", "Weighted, scaled part of it from item embeddings"),
+  candidate("neighbours_score", "The same from item neighbours"),
+  candidate("sessions_score", "The same from similar sessions"),
+  candidate("repeat_score", "The same from own earlier actions"),
+  candidate("scores_score", "The same from scores that are equal for everyone"),
+  candidate("similar_score", "Weight among the neighbours of the product in view and of the newest products met"),
+  candidate("together_score", "Weight among the products bought with those of the basket or in view"),
+  candidate("content_score", "Share of the categories of the product in view, and whether the brand is the same"),
+  candidate("popular_score", "1 / (1 + place / 10) in the list of popular products, 0 outside"),
+  candidate("trending_score", "The same in the list of trending products"),
+  candidate("new_score", "The same in the list of new products"),
+  candidate("category_taste", "Share of the events met with products of the same narrowest category"),
+  candidate("brand_taste", "Share of the events met with products of the same brand"),
+  candidate("price_taste", "ln of the price over the mean price of the products met"),
+];
+/** Where the shared service begins. */
+const SERVICE_AT = CANDIDATE_FEATURES.length;
+
+const ABOUT: Readonly<Record<Section, About>> = {
+  product: "item",
+  visitor: "user",
+  pair: "user and item",
+  offer: "item",
+  page: "context",
+};
+
+/**
+ * What the second stage sees of a candidate, in this order: the first stage's columns, then the shared service `product_ranking_v1`, whose features are
+ * computed by the code that serves, replays and explains all features.
  */
 export const RANKING_FEATURES: readonly RankingFeature[] = [
-  feature("retrieval_score", "candidate", "Score of the served recommender"),
-  feature("retrieval_rank", "candidate", "ln(1 + rank) among the candidates by that score"),
-  feature("embeddings_score", "candidate", "Weighted, scaled part of it from item embeddings"),
-  feature("neighbours_score", "candidate", "The same from item neighbours"),
-  feature("sessions_score", "candidate", "The same from similar sessions"),
-  feature("repeat_score", "candidate", "The same from own earlier actions"),
-  feature("scores_score", "candidate", "The same from scores that are equal for everyone"),
-  feature(
-    "similar_score",
-    "candidate",
-    "Weight among the neighbours of the product in view and of the newest products met",
-  ),
-  feature("together_score", "candidate", "Weight among the products bought with those of the basket or in view"),
-  feature(
-    "content_score",
-    "candidate",
-    "Share of the categories of the product in view, and whether the brand is the same",
-  ),
-  feature("popular_score", "candidate", "1 / (1 + place / 10) in the list of popular products, 0 outside"),
-  feature("trending_score", "candidate", "The same in the list of trending products"),
-  feature("new_score", "candidate", "The same in the list of new products"),
-  feature("item_popularity", "item", "ln(1 + interactions over the training time)"),
-  feature("item_recent", "item", "ln(1 + interactions of late)"),
-  feature("item_purchase_share", "item", "Purchases per interaction, smoothed"),
-  feature("item_age_days", "item", "Days since publication"),
-  feature("item_price", "item", "ln(1 + price in minor units)"),
-  feature("user_events", "user", "ln(1 + events known)"),
-  feature("user_purchases", "user", "ln(1 + purchases known)"),
-  feature("user_hours_since_event", "user", "ln(1 + hours since the newest event)"),
-  feature("user_item_events", "user and item", "Events with this product"),
-  feature("user_item_purchases", "user and item", "Purchases of this product"),
-  feature("user_item_hours", "user and item", "ln(1 + hours since the newest event with this product)"),
-  feature("user_category_share", "user and item", "Share of the events with products of the same narrowest category"),
-  feature("user_brand_share", "user and item", "Share of the events with products of the same brand"),
-  feature("price_ratio", "user and item", "ln of the price over the mean price of the products met"),
-  feature("placement", "context", "0 home, 1 product, 2 basket, 3 category, 4 content, 5 trending"),
-  feature("basket_size", "context", "Products in the basket"),
-  feature("session_events", "context", "Events of the current session"),
-  feature("hour_of_day", "context", "Hour, UTC"),
-  feature("position", "context", "Place in the list as shown, from 1; constant 1 when ranking"),
+  ...CANDIDATE_FEATURES,
+  ...PRODUCT_RANKING.names.map((name) => {
+    return { name, about: ABOUT[sectionOf(name)], description: PRODUCT_RANKING.describe(name) };
+  }),
 ];
-const MEANING = 1;
+/** To be raised where a candidate's column changes its meaning and not its name. */
+const MEANING = 2;
 export const RANKING_WIDTH = RANKING_FEATURES.length;
-export const POSITION_FEATURE = RANKING_WIDTH - 1;
+export const POSITION_FEATURE = SERVICE_AT + PRODUCT_RANKING.indexOf("position");
 
-/** The feature service that a ranker's manifest is pinned to. */
+/** What a ranker's manifest is pinned to: the candidates' columns and the hash of the shared service. Vectors logged under another hash are not learned from. */
 export const RANKING_SERVICE = {
   name: "recommendation_ranking_v1",
-  hash: hex(sha256(encodeUtf8(canonicalJson({ meaning: MEANING, features: RANKING_FEATURES })))),
+  hash: hex(
+    sha256(
+      encodeUtf8(
+        canonicalJson({
+          meaning: MEANING,
+          candidate: CANDIDATE_FEATURES.map(({ name }) => name),
+          service: PRODUCT_RANKING.hash,
+        }),
+      ),
+    ),
+  ),
 } as const;
 
 export const PLACEMENTS = ["home", "product", "basket", "category", "content", "trending"] as const;
@@ -76,66 +89,60 @@ export type Placement = (typeof PLACEMENTS)[number];
 
 export interface RankingInput {
   readonly catalogue: Catalogue;
-  readonly table: ItemTable;
+  readonly products: ProductValues;
+  readonly visitors: VisitorFeatures;
   readonly history: IndexedHistory;
   readonly candidates: CandidateSet;
-  readonly placement: Placement;
-  readonly basketSize: number;
-  /** Epoch milliseconds. */
-  readonly now: number;
+  readonly request: Pick<RecommendRequest, "placement" | "basket" | "visitor" | "now">;
 }
 
 /** Row-major vectors of the candidates, written to `out` from its start: `candidates.size × RANKING_WIDTH`. NaN is missing. */
 export function rankingVectors(input: RankingInput, out: Float32Array): void {
-  const user = userFacts(input);
-  const { candidates } = input;
+  const { candidates, catalogue, products, request, visitors } = input;
+  const { now } = request;
+  const taste = tasteOf(input);
+  const service = new Float32Array(SERVICE_WIDTH);
+  service.set(NOTHING_KNOWN);
+  const met = visitors.write(request, service);
+  const page = { placement: PLACEMENTS.indexOf(request.placement), basketSize: request.basket.length, position: 1 };
+  writeRequest("page", { root: page, time: now, asOf: now, feature: null }, service, 0);
+  const offer = { price: Number.NaN, publishedAt: Number.NaN };
+  const scope: Scope = { root: offer, time: now, asOf: now, feature: null };
   for (let row = 0; row < candidates.size; row++) {
-    const vector = out.subarray(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH);
+    const at = row * RANKING_WIDTH;
     const item = candidates.items[row] ?? 0;
-    let at = candidates.copyScores(row, vector);
-    at = itemFeatures(input, item, vector, at);
-    vector[at++] = user.events;
-    vector[at++] = user.purchases;
-    vector[at++] = user.hoursSinceEvent;
-    at = pairFeatures(input, { item, user }, vector, at);
-    vector[at++] = PLACEMENTS.indexOf(input.placement);
-    vector[at++] = input.basketSize;
-    vector[at++] = input.history.session.items.length;
-    vector[at++] = Math.floor((input.now / 3_600_000) % 24);
-    vector[at] = 1;
+    candidates.copyScores(row, out, at);
+    tasteFor(taste, catalogue, item, out, at + COLUMN_COUNT);
+    out.set(service, at + SERVICE_AT);
+    products.write(item, now, out, at + SERVICE_AT + PLACES.product.start);
+    offer.price = catalogue.price(item);
+    offer.publishedAt = catalogue.publishedAt(item) * 1_000;
+    writeRequest("offer", scope, out, at + SERVICE_AT);
+  }
+  for (const [id, pair] of met) {
+    const row = candidates.rowOf(catalogue.indexOf(id));
+    if (row >= 0) pair.write(now, out, row * RANKING_WIDTH + SERVICE_AT + PLACES.pair.start);
   }
 }
 
-interface UserFacts {
-  readonly events: number;
-  readonly purchases: number;
-  readonly hoursSinceEvent: number;
+const NOTHING_KNOWN = new Float32Array(SERVICE_WIDTH);
+for (const section of ["product", "visitor", "pair"] as const)
+  NOTHING_KNOWN.set(nothingKnown(section), PLACES[section].start);
+
+/** The products met, by what they have in common. */
+interface Taste {
   readonly total: number;
-  /** Of each product met: events, purchases, time of the newest in seconds. */
-  readonly items: ReadonlyMap<number, { events: number; purchases: number; newest: number }>;
   readonly categories: ReadonlyMap<number, number>;
   readonly brands: ReadonlyMap<number, number>;
   /** NaN where no price is known. */
   readonly meanPrice: number;
 }
 
-const hours = (seconds: number): number => Math.log1p(Math.max(0, seconds) / 3_600);
-
-function userFacts({ history, catalogue, now }: RankingInput): UserFacts {
-  const items = new Map<number, { events: number; purchases: number; newest: number }>();
+function tasteOf({ history, catalogue }: RankingInput): Taste {
   const [categories, brands] = [new Map<number, number>(), new Map<number, number>()];
-  let [purchases, priced, total] = [0, 0, 0];
-  for (const [at, item] of history.items.entries()) {
-    const bought = history.actions[at] === "purchase" ? 1 : 0;
-    purchases += bought;
+  let [priced, total] = [0, 0];
+  for (const item of history.items) {
     if (item < 0) continue;
-    const known = items.get(item);
-    const time = history.times[at] ?? 0;
-    if (known) {
-      known.events++;
-      known.purchases += bought;
-      known.newest = Math.max(known.newest, time);
-    } else items.set(item, { events: 1, purchases: bought, newest: time });
     add(categories, catalogue.narrowest(item));
     add(brands, catalogue.brand(item));
     const price = catalogue.price(item);
@@ -144,55 +151,18 @@ function userFacts({ history, catalogue, now }: RankingInput): UserFacts {
       priced++;
     }
   }
-  const newest = history.times.at(-1);
-  return {
-    events: Math.log1p(history.items.length),
-    purchases: Math.log1p(purchases),
-    hoursSinceEvent: newest === undefined ? Number.NaN : hours(now / 1_000 - newest),
-    total: history.items.length,
-    items,
-    categories,
-    brands,
-    meanPrice: priced === 0 ? Number.NaN : total / priced,
-  };
+  return { total: history.items.length, categories, brands, meanPrice: priced === 0 ? Number.NaN : total / priced };
 }
 
 function add(counts: Map<number, number>, key: number): void {
   if (key >= 0) counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-function itemFeatures(
-  { table, catalogue, now }: RankingInput,
-  item: number,
-  vector: Float32Array,
-  from: number,
-): number {
-  let at = from;
-  const modelled = item < table.items;
-  vector[at++] = modelled ? Math.log1p(table.popularity[item] ?? 0) : 0;
-  vector[at++] = modelled ? Math.log1p(table.recent[item] ?? 0) : 0;
-  vector[at++] = modelled ? (table.purchaseShare[item] ?? Number.NaN) : Number.NaN;
-  vector[at++] = Math.max(0, now / 1_000 - catalogue.publishedAt(item)) / 86_400;
-  vector[at++] = Math.log1p(catalogue.price(item));
-  return at;
-}
-
-function pairFeatures(
-  { catalogue, now }: RankingInput,
-  { item, user }: { readonly item: number; readonly user: UserFacts },
-  vector: Float32Array,
-  from: number,
-): number {
-  let at = from;
-  const own = user.items.get(item);
-  vector[at++] = own?.events ?? 0;
-  vector[at++] = own?.purchases ?? 0;
-  vector[at++] = own ? hours(now / 1_000 - own.newest) : Number.NaN;
+function tasteFor(taste: Taste, catalogue: Catalogue, item: number, out: Float32Array, at: number): void {
   const share = (counts: ReadonlyMap<number, number>, key: number): number =>
-    key < 0 || user.total === 0 ? 0 : (counts.get(key) ?? 0) / user.total;
-  vector[at++] = share(user.categories, catalogue.narrowest(item));
-  vector[at++] = share(user.brands, catalogue.brand(item));
+    key < 0 || taste.total === 0 ? 0 : (counts.get(key) ?? 0) / taste.total;
+  out[at] = share(taste.categories, catalogue.narrowest(item));
+  out[at + 1] = share(taste.brands, catalogue.brand(item));
   const price = catalogue.price(item);
-  vector[at++] = price > 0 ? Math.log(price / user.meanPrice) : Number.NaN;
-  return at;
+  out[at + 2] = price > 0 ? Math.log(price / taste.meanPrice) : Number.NaN;
 }

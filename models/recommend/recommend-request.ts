@@ -12,6 +12,11 @@ export interface RecommendRequest {
   readonly placement: Placement;
   /** What is known of the visitor, oldest first; empty without consent. */
   readonly facts: readonly VisitorFact[];
+  /**
+   * Whose shared features rank: a customer, or the session of somebody who has not said who they are, with the facts of that one alone, oldest first; null
+   * for nobody and without consent.
+   */
+  readonly visitor: { readonly kind: "customer" | "session"; readonly facts: readonly VisitorFact[] } | null;
   readonly productId: string | null;
   readonly basket: readonly string[];
   /** Met in this session, newest last; may repeat facts. */
@@ -31,6 +36,7 @@ export interface RecommendRequest {
 export const ANYONE: Omit<RecommendRequest, "now" | "limit"> = {
   placement: "home",
   facts: [],
+  visitor: null,
   productId: null,
   basket: [],
   recent: [],

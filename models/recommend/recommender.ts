@@ -15,7 +15,9 @@ import {
 } from "./recommend-request.ts";
 import type { IndexSearch } from "./indexed-part.ts";
 import { NOT_PLACED, type Placement as PlacedParts } from "./place-served.ts";
+import type { ProductValues } from "./product-values.ts";
 import { Retrieval } from "./retrieval.ts";
+import { VisitorFeatures } from "./visitor-features.ts";
 import { type IndexedHistory, indexHistory } from "./visitor-history.ts";
 
 /** An item of a list as it was stored. */
@@ -68,14 +70,22 @@ export class Recommender {
   readonly #candidates: CandidateSet;
   readonly #vectors: Float32Array;
   readonly #similar: NeighbourLists | null;
+  readonly #products: ProductValues;
+  readonly #visitors: VisitorFeatures;
 
-  /** @param placed where the bundle's retrieval lies in the kernels' memory */
+  /**
+   * @param placed where the bundle's retrieval lies in the kernels' memory
+   * @param products values of products' own features; those of the catalogue where nothing else is given
+   */
   constructor(
     bundle: RecommenderBundle,
     catalogue: Catalogue,
     ranker: Ranker | null,
     placed: PlacedParts = NOT_PLACED,
+    products: ProductValues = catalogue.values,
   ) {
+    this.#products = products;
+    this.#visitors = new VisitorFeatures(bundle.policy.maxEvents);
     this.#bundle = bundle;
     this.#catalogue = catalogue;
     this.#ranker = ranker;
@@ -152,12 +162,11 @@ export class Recommender {
     rankingVectors(
       {
         catalogue: this.#catalogue,
-        table: this.#bundle.table,
+        products: this.#products,
+        visitors: this.#visitors,
         history,
         candidates,
-        placement: request.placement,
-        basketSize: request.basket.length,
-        now: request.now,
+        request,
       },
       this.#vectors,
     );

@@ -2,6 +2,7 @@ import { type NeighbourLists, neighbourLists, type RecommenderBundle } from "../
 import { byteEmbeddings } from "../../models/recommend/byte-embeddings.ts";
 import { type ItemRow, itemTable } from "../../models/recommend/item-table.ts";
 import { DEFAULT_POLICY, type RecommendPolicy } from "../../models/recommend/policy.ts";
+import { PRODUCT_WIDTH } from "../../models/recommend/ranking-service.ts";
 import type { ServedEmbeddings, ServedPart, ServedRecommender } from "../../models/recommend/served-recommender.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
@@ -35,9 +36,7 @@ export function generatedBundle(options: BundleOptions): RecommenderBundle {
       publishedAt: BUNDLE_TIME - random.below(300) * 86_400,
       active: true,
       stock: null,
-      popularity: items - index,
-      recent: random.below(20),
-      purchaseShare: random.next(),
+      values: Array.from({ length: PRODUCT_WIDTH }, () => random.below(items)),
     };
   });
   const lists = randomLists(random, items, neighbours);

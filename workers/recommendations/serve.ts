@@ -65,6 +65,8 @@ interface Visitor {
   readonly customer: string | null;
   readonly session: string | null;
   readonly facts: readonly VisitorFact[];
+  /** What the shared features are of: null for nobody, and without consent. */
+  readonly known: RecommendRequest["visitor"];
   readonly flags: readonly RecommendationFlag[];
 }
 
@@ -133,10 +135,13 @@ export class RecommendationServer {
     const known = (states: readonly (VisitorState | undefined)[], flag: RecommendationFlag | null): Visitor => {
       const refused = states.some((state) => state?.consent === false);
       const flags: RecommendationFlag[] = flag === null ? [] : [flag];
-      if (refused) return { customer, session, facts: [], flags: [...flags, "not-personalised"] };
+      if (refused) return { customer, session, facts: [], known: null, flags: [...flags, "not-personalised"] };
       const facts = states.flatMap((state) => state?.facts ?? []);
       if (states.length > 1) facts.sort((a, b) => a.at - b.at);
-      return { customer, session, facts, flags };
+      // The state's own array: what is made from it is kept as long as the state is.
+      const [first] = states;
+      const kind = customer === null ? "session" : "customer";
+      return { customer, session, facts, known: first === undefined ? null : { kind, facts: first.facts }, flags };
     };
     if (keys.length === 0) return known([], null);
     const { visitors, background } = this.#deps;
@@ -323,6 +328,7 @@ function recommendRequest(request: Request, visitor: Visitor, now: number): Reco
   return {
     placement: request.placement,
     facts: visitor.facts,
+    visitor: visitor.known,
     productId: context?.productId ?? null,
     basket: context?.basket ?? [],
     // Without consent the session is no ground for a list either; the product in view and the basket are part of the page.

@@ -1,11 +1,13 @@
 /** Everything of a bundle that follows from the log: the item table, the lists, the neighbours of products. */
 import { type NeighbourLists, neighbourLists, type RecommenderBundle } from "../../../models/recommend/bundle.ts";
 import { type ItemRow, itemTable } from "../../../models/recommend/item-table.ts";
-import { VISITOR_ACTIONS, type RecommendPolicy } from "../../../models/recommend/policy.ts";
+import type { RecommendPolicy } from "../../../models/recommend/policy.ts";
+import { PRODUCT_WIDTH } from "../../../models/recommend/ranking-service.ts";
 import type { ServedRecommender } from "../../../models/recommend/served-recommender.ts";
 import { similarityLists } from "../../train/recommenders/item-knn.ts";
 import { interactionMatrix } from "../../train/recommenders/sparse-matrix.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
+import { ProductReplay } from "./product-replay.ts";
 import type { ShopLog } from "./shop-log.ts";
 import type { ShopTraining } from "./training-logs.ts";
 
@@ -17,9 +19,6 @@ const LISTED_NEW = 50;
 /** A product published earlier than this is not new. */
 const NEW_DAYS = 45;
 const WEEK_SECONDS = 7 * 86_400;
-/** Interactions that the shop's own share of purchases is worth as prior. */
-const SHARE_PRIOR = 20;
-const PURCHASE = VISITOR_ACTIONS.indexOf("purchase");
 
 export function buildBundle(
   log: ShopLog,
@@ -33,13 +32,13 @@ export function buildBundle(
 ): RecommenderBundle {
   const { retrieval, policy, ranker, similarShrinkage } = parts;
   const rows = itemRows(log, training);
-  const best = (value: (row: ItemRow) => number): Int32Array =>
+  const { met, recent } = interest(log, training);
+  const best = (value: (item: number) => number): Int32Array =>
     Int32Array.from(
-      Array.from(rows.entries())
-        .filter(([, row]) => row.active && value(row) > 0)
-        .sort(([a, left], [b, right]) => value(right) - value(left) || a - b)
+      Array.from(rows.keys())
+        .filter((item) => rows[item]?.active === true && value(item) > 0)
+        .sort((a, b) => value(b) - value(a) || a - b)
         .slice(0, LISTED),
-      ([item]) => item,
     );
   const newest = training.until / 1_000 - NEW_DAYS * 86_400;
   return {
@@ -50,27 +49,31 @@ export function buildBundle(
     ranker,
     similar: neighbours(training.byVisit, SIMILAR, similarShrinkage),
     together: neighbours(training.byBasket, TOGETHER, similarShrinkage),
-    popular: best((row) => row.popularity),
-    trending: best((row) => row.recent),
-    fresh: best((row) => (row.publishedAt ?? 0) - newest).subarray(0, LISTED_NEW),
+    popular: best((item) => met[item] ?? 0),
+    trending: best((item) => recent[item] ?? 0),
+    fresh: best((item) => (rows[item]?.publishedAt ?? 0) - newest).subarray(0, LISTED_NEW),
   };
 }
 
-function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[] {
-  const count = items.ids.length;
-  const [met, recent, bought] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+/** Interactions with each item over the whole time, and of late: halved with every week of age. */
+function interest(log: ShopLog, { items, until }: ShopTraining): { met: Float64Array; recent: Float64Array } {
+  const [met, recent] = [new Float64Array(items.ids.length), new Float64Array(items.ids.length)];
   for (const [row, product] of log.product.entries()) {
     const at = log.at[row] ?? 0;
     const item = items.ofProduct[product] ?? -1;
     if (at >= until || item < 0) continue;
     met[item] = (met[item] ?? 0) + 1;
     recent[item] = (recent[item] ?? 0) + 2 ** (-(until - at) / 1_000 / WEEK_SECONDS);
-    if (log.action[row] === PURCHASE) bought[item] = (bought[item] ?? 0) + 1;
   }
-  const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
-  const share = sum(bought) / Math.max(1, sum(met));
+  return { met, recent };
+}
+
+function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[] {
+  const replay = new ProductReplay(log, (item) => items.ids[item] ?? "");
   return items.ids.map((id, item): ItemRow => {
     const known = book.product(id);
+    const values = new Float32Array(PRODUCT_WIDTH);
+    replay.write(item, until, values, 0);
     return {
       id,
       categories: known?.categories ?? [],
@@ -80,9 +83,7 @@ function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[]
       // Sold without ever having been announced: nothing says that it is gone.
       active: known?.active ?? true,
       stock: known?.stock ?? null,
-      popularity: met[item] ?? 0,
-      recent: recent[item] ?? 0,
-      purchaseShare: ((bought[item] ?? 0) + SHARE_PRIOR * share) / ((met[item] ?? 0) + SHARE_PRIOR),
+      values,
     };
   });
 }

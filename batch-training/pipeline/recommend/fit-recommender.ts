@@ -52,10 +52,7 @@ export async function learn(
   const learned = learnBlend(parts, bare, every(questions, settings.blendQuestions), settings.scales);
   context.progress(1, 2, `blend by ${learned.scale}: ${describeWeights(settings, learned.weights)}`);
   const bundle = { ...bare, retrieval: serveBlend(parts, learned) };
-  const rows = rankingRows(bundle, every(questions, settings.rankingQuestions), {
-    changes: log.changes,
-    since: slice.from,
-  });
+  const rows = rankingRows(bundle, every(questions, settings.rankingQuestions), { log, since: slice.from });
   const shown = shownRows(log.shown, slice.until);
   const enough = rows.groups.length >= MIN_GROUPS;
   const all = shown === null ? rows : joinRows([rows, shown]);

@@ -27,7 +27,7 @@ export function rankingSample(
   const { sessionGapSeconds, maxEvents } = policyOf(parameters);
   const slice = { from: split.testFrom, until: Infinity, gapSeconds: sessionGapSeconds, maxEvents };
   const questions = questionsOf(rows, { ...slice, limit: QUESTIONS, seed: 1 });
-  return rankingRows(filesOf(model.judged), questions, { changes: rows.changes, since: split.testFrom }).values;
+  return rankingRows(filesOf(model.judged), questions, { log: rows, since: split.testFrom }).values;
 }
 
 /** An even spread of the sample with the scores of the engine that serves. */

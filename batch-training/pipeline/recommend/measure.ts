@@ -1,8 +1,7 @@
 /** Figures of the served pipeline over questions of a later time. */
-import type { ProductChange } from "../../../models/recommend/live-product.ts";
 import type { RecommendSource } from "../../../models/recommend/recommend-request.ts";
 import { listQuality } from "../../../models/stats/recommendation-metrics.ts";
-import { type Asked, answers } from "./ask.ts";
+import { type Asked, answers, type PastLog } from "./ask.ts";
 import type { Question } from "./questions.ts";
 
 export const LIST = 10;
@@ -22,16 +21,20 @@ export interface Measured {
 }
 
 export function measure(
-  asked: Omit<Asked, "limit">,
+  asked: Omit<Asked, "limit" | "vectors">,
   questions: readonly Question[],
-  log: { readonly changes: readonly ProductChange[]; readonly since: number },
+  log: PastLog,
 ): Measured {
   const column = (): Float64Array => new Float64Array(questions.length).fill(Number.NaN);
   const measured = { ndcg: column(), bought: column(), hit: column(), fallback: column() };
   const sources = new Map<RecommendSource, number>();
   const shown = new Set<string>();
   let row = 0;
-  for (const { question, answer } of answers({ ...asked, limit: LIST }, questions, log)) {
+  for (const { question, answer } of answers(
+    { ...asked, limit: LIST, vectors: asked.ranker !== null },
+    questions,
+    log,
+  )) {
     const { outcome } = question;
     const list = Array.from(answer.items.keys());
     const idAt = (place: number): string => answer.items[place]?.productId ?? "";

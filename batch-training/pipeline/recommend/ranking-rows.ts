@@ -1,10 +1,9 @@
 /** What the second stage learns from: the candidates of the first stage at past moments, with what became of them. */
 import { RANKING_FEATURES, RANKING_WIDTH } from "../../../models/recommend/ranking-features.ts";
 import type { RecommenderBundle } from "../../../models/recommend/bundle.ts";
-import type { ProductChange } from "../../../models/recommend/live-product.ts";
 import type { VisitorAction } from "../../../models/recommend/policy.ts";
 import type { RankingRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
-import { answers } from "./ask.ts";
+import { answers, type PastLog } from "./ask.ts";
 import type { Question } from "./questions.ts";
 
 /** Grades of outcomes: gains double with each. */
@@ -16,15 +15,11 @@ const GRADES: Readonly<Record<VisitorAction, number>> = { view: 1, cart: 2, purc
 const CANDIDATES = 100;
 
 /** Questions of which no candidate turned out right teach nothing and are left out. */
-export function rankingRows(
-  bundle: RecommenderBundle,
-  questions: readonly Question[],
-  log: { readonly changes: readonly ProductChange[]; readonly since: number },
-): RankingRows {
+export function rankingRows(bundle: RecommenderBundle, questions: readonly Question[], log: PastLog): RankingRows {
   const values: Float32Array[] = [];
   const labels: number[] = [];
   const groups: number[] = [];
-  const asked = { bundle, ranker: null, limit: bundle.policy.candidates, everywhereHome: false };
+  const asked = { bundle, ranker: null, limit: bundle.policy.candidates, everywhereHome: false, vectors: true };
   for (const { question, answer } of answers(asked, questions, log)) {
     const best = answer.items.slice(0, CANDIDATES);
     const grades = best.map(({ productId }) => GRADES[question.outcome.get(productId) ?? "dismiss"]);

@@ -60,7 +60,7 @@ export async function evaluateRecommender(input: Input, context: StageContext): 
     `${questions.length} questions of the latest visits judge; ${MIN_QUESTIONS} are needed`,
   );
   if (!enough.passed) return { gates: [enough], metrics: [], notes: [], tables: [] };
-  const since = { changes: rows.changes, since: split.testFrom };
+  const since = { log: rows, since: split.testFrom };
   const bundle = filesOf(model.judged);
   const asked = { bundle, everywhereHome: false };
   const own = measure({ ...asked, ranker: rankerOf(bundle) }, questions, since);
@@ -127,7 +127,7 @@ export function compareWithChampion(
     const note = `${questions.length} questions since the champion was trained, ${MIN_QUESTIONS} are needed to compare: the rivals judge alone`;
     return { gates: [], metrics: [], notes: [note], tables: [] };
   }
-  const since = { changes: rows.changes, since: split.testFrom };
+  const since = { log: rows, since: split.testFrom };
   const served = (bundle: RecommenderBundle): Measured =>
     measure({ bundle, everywhereHome: false, ranker: rankerOf(bundle) }, questions, since);
   const [own, other] = [served(filesOf(model.judged)), served(champion.bundle)];

@@ -37,7 +37,7 @@ export async function tryRecommenderParameters(
   const context: LearnContext = { seed, threads: availableParallelism(), progress: () => {} };
   const learned = await learn(log, { from: split.learnFrom, until: from }, settings, context);
   const bundle = await assemble(log, from, { settings, learned }, context);
-  const since = { changes: log.changes, since: from };
+  const since = { log, since: from };
   const { ndcg, hit } = measure({ bundle, ranker: rankerOf(bundle), everywhereHome: false }, questions, since);
   const stages = learned.ranker === null ? "first stage alone" : "two stages";
   const note = `NDCG@${LIST} ${meanOf(ndcg).toFixed(4)}, HR@${LIST} ${meanOf(hit).toFixed(4)} over ${questions.length} questions, ${stages}`;

@@ -63,7 +63,7 @@ describe("the files of a published recommender", () => {
       "index is out of range",
     );
     const row = { categories: [], brand: null, price: null, publishedAt: null, active: true, stock: null };
-    const counts = { popularity: 1, recent: 0, purchaseShare: 0 };
+    const counts = { values: [] };
     const twice = itemTable([
       { id: "a", ...row, ...counts },
       { id: "a", ...row, ...counts },

@@ -12,6 +12,8 @@ import { openScorer } from "../../../../models/recommend/scorer.ts";
 import type { VisitorFact } from "../../../../models/recommend/visitor-history.ts";
 import { BUNDLE_TIME, type BundleOptions, generatedBundle } from "../../../support/recommender-bundle.ts";
 
+const column = (name: string): number => RANKING_FEATURES.findIndex((feature) => feature.name === name);
+const PRICE = column("item_price");
 const NOW = (BUNDLE_TIME + 3_600) * 1_000;
 
 function opened(options: BundleOptions, live: readonly LiveProduct[] = [], ranker: Ranker | null = null) {
@@ -124,7 +126,7 @@ describe("recommendations", () => {
           ];
           const policy = { diversity, newShare, categoryShare, bought: "drop", viewed: "drop" } as const;
           const byPrice: Ranker = (vectors, rows) =>
-            Float32Array.from({ length: rows }, (_, row) => vectors[row * RANKING_WIDTH + 16] ?? 0);
+            Float32Array.from({ length: rows }, (_, row) => vectors[row * RANKING_WIDTH + PRICE] ?? 0);
           const { catalogue, recommender } = opened({ items: 30, seed, policy }, live, ranked ? byPrice : null);
           const history = facts.map(([productId, action]) => fact(productId, { action }));
           const answer = recommender.recommend(ask({ ...context, facts: history }));
@@ -210,17 +212,20 @@ describe("recommendations", () => {
     };
     const { recommender } = opened({ items: 40, seed: 8 }, [], ranker);
     const facts = [fact("p-3", { action: "purchase" }), fact("p-4"), fact("p-3")];
-    const answer = recommender.recommend(ask({ facts, basket: ["p-9"], productId: "p-4", placement: "product" }));
+    const answer = recommender.recommend(
+      ask({ facts, visitor: { kind: "customer", facts }, basket: ["p-9"], productId: "p-4", placement: "product" }),
+    );
     for (let row = 0; row < answer.items.length; row++) {
       const vector = answer.vectors.slice(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH);
       expect(seen.has(vector.join())).toBe(true);
       expect(vector[POSITION_FEATURE]).toBe(1);
     }
-    const column = (name: string): number => RANKING_FEATURES.findIndex((feature) => feature.name === name);
     const [first] = [answer.vectors.slice(0, RANKING_WIDTH)];
     expect(first[column("placement")]).toBe(1);
-    expect(first[column("user_events")]).toBeCloseTo(Math.log1p(3), 6);
-    expect(first[column("user_purchases")]).toBeCloseTo(Math.log1p(1), 6);
+    expect(first[column("basket_size")]).toBe(1);
+    expect(first[column("user_events_1h")]).toBe(2);
+    expect(first[column("user_purchases")]).toBe(1);
+    expect(first[column("user_seconds_since_event")]).toBe(60);
   });
 
   it("take the product in view for the newest thing met, known visitor or not", () => {
