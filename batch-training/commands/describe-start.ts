@@ -1,18 +1,19 @@
 /** What `npm start` says when the loop stands. */
-import { describeDecision, describeRecommendations } from "../local/demonstrate.ts";
+import { describeDecision, describeRecommendations, describeVisits } from "../local/demonstrate.ts";
 import type { LocalSummary, LocalSystem } from "../local/run-local-system.ts";
 
 export function describeStart(
   { summary, token }: Pick<LocalSystem, "summary" | "token">,
   { once, summaryFile }: { readonly once: boolean; readonly summaryFile: string | undefined },
 ): string[] {
-  const { plain, suspicious, recommender } = summary;
+  const { plain, suspicious, recommender, visits } = summary;
   const lines = [
     "",
     ...describeImport(summary),
     ...(plain ? describeDecision("Plain order", plain) : []),
     ...(suspicious ? describeDecision("Suspicious order", suspicious) : []),
     ...(recommender ? describeRecommender(recommender) : []),
+    ...(visits ? describeVisits(visits) : []),
     "",
   ];
   if (summaryFile !== undefined) lines.push(`  Summary: ${summaryFile}`, "");

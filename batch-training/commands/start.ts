@@ -166,6 +166,7 @@ const TITLES: Record<StageName, string> = {
   training: "Fraud model",
   recommender: "Recommender",
   serving: "Serving",
+  visits: "Visits",
   decisions: "Decisions",
 };
 

@@ -28,7 +28,8 @@ export async function cardsHistory({ folder, end, days, seed }: RunParameters): 
       };
       return { plain: usual, suspicious };
     },
-    visitor: null,
+    visitors: null,
+    shoppers: null,
     report: () => ({
       files: plan.files.length,
       sha256: plan.sha256,

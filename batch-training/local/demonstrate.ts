@@ -4,6 +4,8 @@ import { scoreFraud } from "../../models/contract/api/fraud.ts";
 import type { FraudDecision } from "../../models/contract/decision-record.ts";
 import type { Order } from "../../models/contract/events/orders.ts";
 import type { ApiClient } from "../client/api-client.ts";
+import type { ArmFigures, Uplift } from "./arm-figures.ts";
+import type { ShopVisits } from "./visit-shop.ts";
 
 /** A promotion reaches every isolate within ten seconds; this leaves room for a load. */
 const SERVING_TIMEOUT_MS = 15_000;
@@ -70,20 +72,26 @@ export interface ShownRecommendations {
 const SHOWN = 10;
 
 /**
- * Asks for a customer's recommendations until the version answers, and gives that answer.
+ * Asks for recommendations until the version answers, and gives that answer.
+ * @param userIds the first of them who is not in the control arm is asked for
  * @param version null: whatever answers
  */
 export async function recommendNow(
   client: Pick<ApiClient, "call">,
-  userId: string,
+  userIds: readonly string[],
   version: string | null,
 ): Promise<ShownRecommendations> {
   const started = performance.now();
-  for (;;) {
+  for (let turn = 0; ;) {
+    const userId = userIds[turn % userIds.length] ?? "";
     const asked = performance.now();
     const { body: answer } = await client.call(recommendProducts, { query: { userId, limit: SHOWN } });
     if (version === null || answer.modelVersion === version) {
       return { userId, answer, latencyMs: performance.now() - asked };
+    }
+    if (answer.arm === "control") {
+      turn++;
+      if (turn < userIds.length) continue;
     }
     if (performance.now() - started > SERVING_TIMEOUT_MS) {
       throw new Error(
@@ -102,6 +110,25 @@ export function describeRecommendations({ userId, answer, latencyMs }: ShownReco
     ...answer.items
       .slice(0, 5)
       .map((item) => `      ${item.position}  ${item.productId}  ${item.reason} (${item.source})`),
+  ];
+}
+
+/** What became of lists, for a terminal. */
+export function describeVisits({ figures, uncounted }: ShopVisits): string[] {
+  const share = (part: number, of: number): string => `${((100 * part) / Math.max(1, of)).toFixed(1)} %`;
+  const arm = (name: string, { lists, shown, clicks, purchases }: ArmFigures): string =>
+    `      ${name.padEnd(12)} ${String(lists).padStart(4)} lists  clicked ${share(clicks, shown)}  bought ${share(purchases, shown)} of the products shown`;
+  const change = (what: string, uplift: Uplift | null): string => {
+    if (uplift === null) return `${what}: too few to compare`;
+    const percent = (value: number): string => `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(0)} %`;
+    return `${what} ${percent(uplift.value)} (95 % between ${percent(uplift.low)} and ${percent(uplift.high)})`;
+  };
+  return [
+    "  What customers who know nothing of the model did with the lists:",
+    arm("recommender", figures.recommender),
+    arm("popularity", figures.control),
+    `      ${change("clicks", figures.ctrUplift)}, ${change("purchases", figures.conversionUplift)}`,
+    ...(uncounted > 0 ? [`      ${uncounted} outcomes are not counted yet`] : []),
   ];
 }
 

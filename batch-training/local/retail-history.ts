@@ -9,7 +9,8 @@ export async function retailHistory({ folder, end }: Pick<RunParameters, "folder
   return {
     events: (): Iterable<InboundEvent> => plan.events(),
     demonstration: null,
-    visitor: () => plan.visitor,
+    visitors: () => [plan.visitor],
+    shoppers: null,
     report: () => ({
       file: plan.file,
       sha256: plan.sha256,

@@ -7,7 +7,9 @@ import { RECOMMENDER_MODEL } from "../../models/catalog/product-recommendations/
 import { type ApiClient, createApiClient } from "../client/api-client.ts";
 import type { RunRecord } from "../pipeline/run-record.ts";
 import { type SendReport, sendEvents } from "../sources/send-events.ts";
+import { LIVE_SEND_DEPS } from "../sources/send/live-deps.ts";
 import { fileLedger } from "../sources/send/ledger.ts";
+import type { Shoppers } from "../simulator/shoppers.ts";
 import { type BuiltWorker, buildWorkers } from "./build-workers.ts";
 import {
   recommendNow,
@@ -20,6 +22,7 @@ import { developmentToken } from "./development-token.ts";
 import { type Edge, startEdge } from "./edge-runtime.ts";
 import { type LocalState, type RunParameters, writeAtomically } from "./local-state.ts";
 import { TrainingRefused } from "./train-through-service.ts";
+import { CONTROL_SHARE, playVisits, type ShopVisits } from "./visit-shop.ts";
 import { type LocalTraining, testFigure, trainUnlessServing } from "./train-locally.ts";
 
 /** Where the history comes from: the simulated shop, or an import. */
@@ -31,8 +34,13 @@ export interface History {
    * to learn fraud from.
    */
   readonly demonstration: ((placedAt: number, name: string) => { plain: Order; suspicious: Order }) | null;
-  /** A customer with a past, to be recommended something; available once the events were iterated. Null where there is nothing to recommend. */
-  readonly visitor: (() => string) | null;
+  /**
+   * Customers with a past, to be recommended something: one of them may be in the control arm. Available once the events were iterated. Null where
+   * there is nothing to recommend.
+   */
+  readonly visitors: (() => readonly string[]) | null;
+  /** Customers who use what is recommended; available once the events were iterated. Null where nobody knows what they like. */
+  readonly shoppers: (() => Shoppers) | null;
   /** What an import accepted and refused; null for the simulation. */
   report(): unknown;
 }
@@ -51,7 +59,7 @@ export interface LocalRun {
   readonly onLog: (line: string, level: string) => void;
 }
 
-export type StageName = "workers" | "events" | "training" | "recommender" | "serving" | "decisions";
+export type StageName = "workers" | "events" | "training" | "recommender" | "serving" | "visits" | "decisions";
 
 export interface LocalSummary {
   readonly url: string;
@@ -73,6 +81,8 @@ export interface LocalSummary {
     readonly refused: string | null;
     readonly shown: ShownRecommendations;
   } | null;
+  /** What became of lists; null where nobody uses them. */
+  readonly visits: ShopVisits | null;
   readonly stageMs: Record<StageName, number>;
 }
 
@@ -90,6 +100,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
     training: 0,
     recommender: 0,
     serving: 0,
+    visits: 0,
     decisions: 0,
   };
   const timed = async <T>(stage: StageName, work: () => Promise<T>): Promise<T> => {
@@ -108,7 +119,11 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
       workers,
       stateFolder: run.state.storageFolder,
       port: run.port,
-      bindings: { ...secrets, MODEL_PUBLIC_KEYS: signer?.publicKey ?? "" },
+      bindings: {
+        ...secrets,
+        MODEL_PUBLIC_KEYS: signer?.publicKey ?? "",
+        ...(run.history.shoppers !== null && { RECOMMENDATION_CONTROL_SHARE: CONTROL_SHARE }),
+      },
       onLog: run.onLog,
     });
   });
@@ -129,6 +144,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
     const trained = await timed("training", () => trainFraud(run, { client, url: edge.url, token }));
     const recommender = await timed("recommender", () => trainRecommender(run, { client, url: edge.url, token }));
     const served = await timed("serving", () => waitForBoth(run, client, { trained, recommender }));
+    const visits = await timed("visits", () => useLists(run, client, recommender?.version ?? null));
     const shown = await timed("decisions", () => demonstrate(run, client));
     const summary: LocalSummary = {
       url: edge.url,
@@ -148,6 +164,7 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
               refused: "refused" in recommender ? recommender.refused : null,
               shown: served.shown,
             },
+      visits,
       stageMs,
     };
     return { edge, token, summary };
@@ -157,23 +174,17 @@ export async function runLocalSystem(run: LocalRun): Promise<LocalSystem> {
   }
 }
 
+async function useLists(run: LocalRun, client: ApiClient, version: string | null): Promise<ShopVisits | null> {
+  const { shoppers } = run.history;
+  if (shoppers === null || version === null) return null;
+  return await playVisits(client, shoppers, (detail) => run.onStage("visits", detail));
+}
+
 async function send(run: LocalRun, client: ApiClient): Promise<SendReport> {
   const { seed, scale, end, source, folder, days } = run.parameters;
   const report = await sendEvents(
     run.history.events(),
-    {
-      client,
-      now: () => Date.now(),
-      random: () => Math.random(),
-      sleep: (ms, signal) =>
-        new Promise((resolve, reject) => {
-          const timer = setTimeout(resolve, ms);
-          signal?.addEventListener("abort", () => {
-            clearTimeout(timer);
-            reject(signal.reason as Error);
-          });
-        }),
-    },
+    { ...LIVE_SEND_DEPS, client },
     {
       ledger: fileLedger(run.state.ledgerFile, JSON.stringify({ source, seed, scale, end, folder, days })),
       onProgress: ({ applied, refused, elapsedMs }) =>
@@ -217,7 +228,7 @@ type RecommenderTraining = LocalTraining | { readonly version: null; readonly re
 
 /** A refusal ends the run only where recommendations are all there is: a small shop has too little past, and popularity serves then. */
 async function trainRecommender(run: LocalRun, server: Server): Promise<RecommenderTraining | null> {
-  if (run.history.visitor === null) return null;
+  if (run.history.visitors === null) return null;
   const onDetail = (detail: string): void => run.onStage("recommender", detail);
   try {
     const trained = await trainUnlessServing(run, server, RECOMMENDER_MODEL, onDetail);
@@ -243,7 +254,7 @@ async function waitForBoth(
     recommender,
   }: { readonly trained: LocalTraining | null; readonly recommender: RecommenderTraining | null },
 ): Promise<{ readonly fraudMs: number; readonly shown: ShownRecommendations | null }> {
-  const { demonstration, visitor } = run.history;
+  const { demonstration, visitors } = run.history;
   let fraudMs = 0;
   if (demonstration !== null && trained !== null) {
     const { version } = trained;
@@ -252,8 +263,8 @@ async function waitForBoth(
     fraudMs = Math.round(await waitUntilServed(client, probe, version));
     run.onStage("serving", `${version.slice(0, 12)} answers after ${(fraudMs / 1_000).toFixed(1)} s`);
   }
-  if (visitor === null || recommender === null) return { fraudMs, shown: null };
-  const shown = await recommendNow(client, visitor(), recommender.version);
+  if (visitors === null || recommender === null) return { fraudMs, shown: null };
+  const shown = await recommendNow(client, visitors(), recommender.version);
   run.onStage(
     "serving",
     `${recommender.version?.slice(0, 12) ?? "popularity"} recommends ${shown.answer.items.length} products`,

@@ -1,5 +1,6 @@
 import type { InboundEvent } from "../../models/contract/events.ts";
 import { plainOrder, suspiciousOrder } from "../simulator/demonstration.ts";
+import { Shoppers } from "../simulator/shoppers.ts";
 import { simulateShop } from "../simulator/simulate-shop.ts";
 import type { RunParameters } from "./local-state.ts";
 import type { History } from "./run-local-system.ts";
@@ -16,18 +17,21 @@ const TOLD_AS_OF = Date.parse("2026-01-26T00:00:00Z");
 export interface ShopHistory extends History {
   events(): Iterable<InboundEvent>;
   readonly demonstration: NonNullable<History["demonstration"]>;
-  readonly visitor: NonNullable<History["visitor"]>;
+  readonly visitors: NonNullable<History["visitors"]>;
+  readonly shoppers: NonNullable<History["shoppers"]>;
 }
 
 /** Orders from which a customer has a past worth showing. */
 const PAST_ORDERS = 3;
+/** Regular customers that are named, the newest first: all of them in the control arm would be a miracle. */
+const REGULARS = 20;
 
 /** The simulated shop's past as events to send. */
 export function shopHistory({ seed, scale, end }: Pick<RunParameters, "seed" | "scale" | "end">): ShopHistory {
   const shop = simulateShop({ seed: String(seed), scale, end: TOLD_AS_OF });
   const offsetMs = Math.floor((end - TOLD_AS_OF) / WEEK_MS) * WEEK_MS;
   const orders = new Map<string, number>();
-  let regular = "";
+  const regulars: string[] = [];
   return {
     *events(): Generator<InboundEvent> {
       for (const { event } of shop.events()) {
@@ -35,12 +39,13 @@ export function shopHistory({ seed, scale, end }: Pick<RunParameters, "seed" | "
           const { customerId } = event.data;
           const placed = (orders.get(customerId) ?? 0) + 1;
           orders.set(customerId, placed);
-          if (placed >= PAST_ORDERS || regular === "") regular = customerId;
+          if (placed >= PAST_ORDERS || regulars.length === 0) regulars.push(customerId);
         }
         yield shiftTimes(event, offsetMs);
       }
     },
-    visitor: () => regular,
+    visitors: () => [...new Set(regulars.toReversed())].slice(0, REGULARS),
+    shoppers: () => new Shoppers(shop),
     demonstration: (placedAt, name) => {
       const told = { placedAt: placedAt - offsetMs, name };
       return {

@@ -215,7 +215,8 @@ export class Catalogue {
   }
 }
 
-function appeal(product: Product, liking: Liking): number {
+/** How much a buyer is drawn to a product, against others of its category. */
+export function appeal(product: Product, liking: Liking): number {
   const tierMiss = product.brand.tier - liking.tier;
   const bargain = product.regularPrice / product.price - 1;
   const dear = Math.log(product.price / product.category.price);

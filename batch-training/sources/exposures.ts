@@ -42,7 +42,7 @@ export interface ExposureJoin {
     readonly joined: number;
     /** Their wait is not over. */
     readonly young: number;
-    /** Of other ranking features, of the control arm, or precomputed: no vector. */
+    /** Of other ranking features, precomputed, of the control arm, or before there was a model: no first stage is in their vectors. */
     readonly withoutVectors: number;
     readonly repeated: number;
   };
@@ -70,7 +70,7 @@ export function joinExposures(
     const vectors = exposureVectors(record);
     if (seen.has(record.recommendationId)) lists.repeated++;
     else if (record.at + waitMs > asOf) lists.young++;
-    else if (vectors === null) lists.withoutVectors++;
+    else if (vectors === null || record.modelVersion === null) lists.withoutVectors++;
     else {
       const gains = new Map(record.items.map(({ productId }) => [productId, 0]));
       known.set(record.recommendationId, { record, vectors, gains });

@@ -18,6 +18,8 @@ export interface IdentifiedFact extends VisitorFact {
   readonly customer: string | null;
   readonly session: string | null;
   readonly identity: string;
+  /** Whether a recommendation led to it. */
+  readonly led: boolean;
 }
 
 /**
@@ -31,22 +33,25 @@ export function visitorFactsOf(event: StoredEvent): IdentifiedFact[] {
     if (data.productId === undefined) return [];
     const action = event.type === "behavior.page_view.v1" ? "view" : "cart";
     const quantity = "quantity" in data ? data.quantity : 1;
-    const { productId } = data;
-    return [{ productId, action, at, quantity, ...whose(data.customerId, data.sessionId), identity: own }];
+    const { productId, recommendationId } = data;
+    const owner = whose(data.customerId, data.sessionId);
+    return [{ productId, action, at, quantity, ...owner, identity: own, led: recommendationId !== undefined }];
   }
   if (event.type === "behavior.purchase.v1") {
-    const { orderId, lines, customerId, sessionId } = event.data;
-    return bought(lines, at, orderId, whose(customerId, sessionId));
+    const { orderId, lines, customerId, sessionId, recommendationId } = event.data;
+    const led = recommendationId !== undefined;
+    return bought(lines, { at, orderId, led, ...whose(customerId, sessionId) });
   }
   if (event.type === "behavior.recommendation_feedback.v1") {
     const { productId, kind, customerId, sessionId } = event.data;
     // Clicks, carts and purchases come as events of their own; only a dismissal is told nowhere else.
     if (kind !== "dismiss") return [];
-    return [{ productId, action: "dismiss", at, quantity: 1, ...whose(customerId, sessionId), identity: own }];
+    const owner = whose(customerId, sessionId);
+    return [{ productId, action: "dismiss", at, quantity: 1, ...owner, identity: own, led: true }];
   }
   if (event.type === "order.placed.v1") {
     const { orderId, lines, customerId, placedAt } = event.data;
-    return bought(lines, Date.parse(placedAt), orderId, whose(customerId, undefined));
+    return bought(lines, { at: Date.parse(placedAt), orderId, led: false, ...whose(customerId, undefined) });
   }
   return [];
 }
@@ -60,14 +65,12 @@ function whose(
 
 function bought(
   lines: readonly { productId: string; quantity: number }[],
-  at: number,
-  orderId: string,
-  owner: { customer: string | null; session: string | null },
+  { orderId, ...told }: Pick<IdentifiedFact, "at" | "customer" | "session" | "led"> & { readonly orderId: string },
 ): IdentifiedFact[] {
   const pieces = new Map<string, number>();
   for (const { productId, quantity } of lines) pieces.set(productId, (pieces.get(productId) ?? 0) + quantity);
   return Array.from(pieces, ([productId, quantity]) => {
-    return { productId, action: "purchase", at, quantity, ...owner, identity: `order\n${orderId}\n${productId}` };
+    return { productId, action: "purchase", quantity, ...told, identity: `order\n${orderId}\n${productId}` };
   });
 }
 

@@ -36,7 +36,8 @@ export function smallShop(options: SmallShopOptions): SmallShop {
       plain: plainOrder(new SeededRandom(1), { orderId: `plain-${name}`, placedAt, customer: 1 }),
       suspicious: suspiciousOrder(new SeededRandom(2), { orderId: `suspicious-${name}`, placedAt, customer: 2 }),
     }),
-    visitor: null,
+    visitors: null,
+    shoppers: null,
     report: () => null,
   };
 }

@@ -41,7 +41,7 @@ export async function keepShop(
       const { productId, identity, at } = fact;
       const weight = INTEREST[fact.action];
       if (weight > 0) counted.push({ productId, identity, at, weight });
-      const { customer, session, ...rest } = fact;
+      const { customer, session, led: _led, ...rest } = fact;
       const visitor = customer !== null ? `c:${customer}` : session !== null ? `s:${session}` : null;
       if (visitor !== null) changeOf(visitors, visitor).facts.push(rest);
     }

@@ -2,7 +2,7 @@
 import type { RecommenderBundle } from "../../../models/recommend/bundle.ts";
 import type { BlendScale, ServedPart } from "../../../models/recommend/served-recommender.ts";
 import { serveBlend } from "../../train/recommenders/blend.ts";
-import { fitRanker, joinRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
+import { fitRanker, joinRows, type RankingRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
 import { buildBundle } from "./build-bundle.ts";
 import { learnBlend } from "./fit-retrieval.ts";
 import { shownRows } from "./shown-lists.ts";
@@ -25,6 +25,10 @@ export interface Learned {
   readonly scale: BlendScale;
   readonly ranker: Uint8Array | null;
   readonly questions: number;
+  /** Lists shown that the second stage learned from. */
+  readonly lists: number;
+  /** What it learned from beside them. */
+  readonly rows: RankingRows;
 }
 
 /** Fewer groups than this teach a ranker nothing: the first stage serves alone. */
@@ -59,7 +63,31 @@ export async function learn(
   const ranker = enough ? (await fitRanker(all, { ...context, parameters: settings.ranker })).onnx : null;
   const lists = shown === null ? "no lists shown" : `${shown.groups.length} lists shown`;
   context.progress(2, 2, `${rows.groups.length} questions, ${rows.labels.length} candidates, ${lists}`);
-  return { weights: learned.weights, scale: learned.scale, ranker, questions: rows.groups.length };
+  return {
+    weights: learned.weights,
+    scale: learned.scale,
+    ranker,
+    questions: rows.groups.length,
+    lists: shown?.groups.length ?? 0,
+    rows,
+  };
+}
+
+/**
+ * The same with a second stage that has learned from every list whose wait is over, later ones included: as it is published. What was judged is the one
+ * without them, because the latest time judges.
+ */
+export async function withLaterLists(
+  learned: Learned,
+  { shown }: Pick<ShopLog, "shown">,
+  settings: RecommenderSettings,
+  context: LearnContext,
+): Promise<Learned> {
+  const all = shownRows(shown, Infinity);
+  if (learned.ranker === null || all === null || all.groups.length === learned.lists) return learned;
+  const { onnx } = await fitRanker(joinRows([learned.rows, all]), { ...context, parameters: settings.ranker });
+  context.progress(2, 2, `${all.groups.length} lists shown`);
+  return { ...learned, ranker: onnx, lists: all.groups.length };
 }
 
 /** The bundle of everything before `until`, with what was learned on an earlier time. */

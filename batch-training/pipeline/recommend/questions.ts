@@ -15,7 +15,7 @@ export interface Question {
   /** Epoch milliseconds; facts up to then are known. */
   readonly now: number;
   readonly facts: readonly VisitorFact[];
-  /** What the visitor met in the rest of the visit, and the most that became of it. */
+  /** What the visitor met in the rest of the visit without being led there by a recommendation, and the most that became of it. */
   readonly outcome: ReadonlyMap<string, VisitorAction>;
 }
 
@@ -33,7 +33,8 @@ export interface QuestionOptions {
 
 /**
  * Of every visit two questions: at its beginning, before anything was seen, and once at a product that was opened, where something followed. In the
- * order of their time.
+ * order of their time. What a list led to is no answer: people find what they are shown, and whoever made the list would always be right. (Lists are
+ * learned from as lists, see `shown-lists.ts`.)
  */
 export function questionsOf(log: ShopLog, options: QuestionOptions): Question[] {
   const random = seededRandom(options.seed);
@@ -44,7 +45,9 @@ export function questionsOf(log: ShopLog, options: QuestionOptions): Question[] 
     const facts = factsOf(log, visitor);
     for (const [begin, end] of visitsOf(facts, options)) {
       const ask = (asked: Pick<Question, "placement" | "productId" | "now">, seen: number): void => {
-        const outcome = outcomeOf(facts.slice(seen, end), asked.productId);
+        const first = log.start[visitor] ?? 0;
+        const found = facts.slice(seen, end).filter((_, at) => log.led[first + seen + at] !== 1);
+        const outcome = outcomeOf(found, asked.productId);
         if (outcome.size === 0) return;
         const past = facts.slice(Math.max(0, seen - options.maxEvents), seen);
         questions.push({ visitor, known: log.known[visitor] === 1, ...asked, facts: past, outcome });

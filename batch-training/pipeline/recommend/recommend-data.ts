@@ -38,15 +38,18 @@ export async function readLogs(
   };
 }
 
-/** @throws StageRefusal for a log that no recommender can come from */
-export function factsFrom(data: RecommendData): ShopLog {
+/**
+ * @param outcomeWaitMs how long a list waits for its outcomes before it is learned from
+ * @throws StageRefusal for a log that no recommender can come from
+ */
+export function factsFrom(data: RecommendData, outcomeWaitMs: number): ShopLog {
   const snapshot = snapshotOf(data.objects);
   const log = shopLog(snapshot.events());
   describeFacts(log);
   if (data.exposures.length === 0) return log;
   let asOf = 0;
   for (const { ingestedAt } of snapshot.events()) asOf = Math.max(asOf, ingestedAt);
-  return { ...log, shown: shownLists(exposuresOf(data), snapshot.events(), asOf) };
+  return { ...log, shown: shownLists(exposuresOf(data), snapshot.events(), { waitMs: outcomeWaitMs, asOf }) };
 }
 
 function* exposuresOf({ exposures }: RecommendData): Generator<ExposureRecord> {

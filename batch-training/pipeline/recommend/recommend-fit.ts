@@ -4,7 +4,7 @@ import { BUNDLE_FILES, encodeBundle } from "../../../models/recommend/bundle.ts"
 import { GOLDEN_HISTORY } from "../../../models/recommend/golden.ts";
 import type { ModelFileContent } from "../../publish/publish-model.ts";
 import type { StageContext, TrainInput } from "../model-definition.ts";
-import { assemble, describeWeights, learn, type LearnContext } from "./fit-recommender.ts";
+import { assemble, describeWeights, learn, type LearnContext, withLaterLists } from "./fit-recommender.ts";
 import type { RecommendSplit } from "./recommend-data.ts";
 import { settingsOf } from "./recommend-parameters.ts";
 import type { ShopLog } from "./shop-log.ts";
@@ -19,6 +19,8 @@ export interface RecommenderModel {
   readonly scale: string;
   /** Questions that the second stage learned from; 0 without one. */
   readonly rankingQuestions: number;
+  /** Lists shown, with what became of them, that the second stages learned from. */
+  readonly rankingLists: { readonly judged: number; readonly published: number };
   /** Histories of item indices of the published bundle, for its golden rows. */
   readonly histories: readonly (readonly number[])[];
 }
@@ -31,7 +33,8 @@ export async function trainRecommender(
   const context: LearnContext = { seed, progress, threads: availableParallelism() };
   const learned = await learn(rows, { from: split.learnFrom, until: split.testFrom }, settings, context);
   const judged = await assemble(rows, split.testFrom, { settings, learned }, context);
-  const published = await assemble(rows, rows.until + 1, { settings, learned }, context);
+  const later = await withLaterLists(learned, rows, settings, context);
+  const published = await assemble(rows, rows.until + 1, { settings, learned: later }, context);
   progress(1, 1, `blend by ${learned.scale}: ${describeWeights(settings, learned.weights)}`);
   return {
     judged: filesFrom(encodeBundle(judged)),
@@ -40,6 +43,7 @@ export async function trainRecommender(
     weights: learned.weights,
     scale: learned.scale,
     rankingQuestions: learned.ranker === null ? 0 : learned.questions,
+    rankingLists: { judged: learned.lists, published: later.lists },
     histories: goldenHistories(published.table.items),
   };
 }

@@ -17,10 +17,13 @@ import { RECOMMEND_PARAMETERS, RECOMMEND_SPACE } from "./recommend-parameters.ts
 import { tryRecommenderParameters } from "./recommend-trial.ts";
 import { goldenRanking, rankingSample } from "./golden-ranking.ts";
 import type { ShopLog } from "./shop-log.ts";
+import { DEFAULT_OUTCOME_WAIT_MS } from "./shown-lists.ts";
 
 export interface RecommendSources {
   readonly log: LogSource;
   readonly registry: ModelRegistry;
+  /** How long a list waits for its outcomes before it is learned from, in milliseconds; a day where it is not given. */
+  readonly outcomeWaitMs?: number;
 }
 
 type Definition = ModelDefinition<RecommendData, ShopLog, RecommendSplit, RecommenderModel>;
@@ -45,7 +48,8 @@ export function recommendModel(sources: RecommendSources): Definition {
     validate: async ({ data: { objects, exposures } }) => [
       `${objects.length} objects of events, ${exposures.length} of lists shown`,
     ],
-    features: async ({ data }) => factsFrom(data),
+    features: async ({ data, pin: { data: options } }) =>
+      factsFrom(data, (options["outcomeWaitMs"] as number | undefined) ?? DEFAULT_OUTCOME_WAIT_MS),
     split: async ({ rows }) => splitFacts(rows),
     trial: tryRecommenderParameters,
     train: trainRecommender,
@@ -72,12 +76,16 @@ const ABOUT = {
 };
 
 /** A champion that ranks over other features cannot be asked; the new version then stands on the rivals alone. */
-async function pin({ log, registry }: RecommendSources, signal: AbortSignal | undefined): Promise<Pin> {
+async function pin(
+  { log, registry, outcomeWaitMs = DEFAULT_OUTCOME_WAIT_MS }: RecommendSources,
+  signal: AbortSignal | undefined,
+): Promise<Pin> {
   const [objects, serving] = await Promise.all([log.list(signal), registry.serving(RECOMMENDER_MODEL)]);
   const exposures = (await log.exposures?.(signal)) ?? [];
   const manifest = serving === null ? null : await registry.manifest(RECOMMENDER_MODEL, serving);
   const comparable = manifest?.featureService.hash === RANKING_SERVICE.hash;
-  return { data: { objects: [...objects], exposures: [...exposures] }, champion: comparable ? serving : null };
+  const data = { objects: [...objects], exposures: [...exposures], outcomeWaitMs };
+  return { data, champion: comparable ? serving : null };
 }
 
 async function loadChampion(registry: ModelRegistry, version: string) {
@@ -96,6 +104,8 @@ async function prove(input: Exported): Promise<Proof> {
   const facts = recommenderManifest(bundle, input.model.histories, null);
   const residentBytes = facts.costs.residentBytes;
   const weights = `first stage of ${facts.recommender.sources.join(", ")}`;
+  const { judged, published } = input.model.rankingLists;
+  const lists = `the second stage learned from ${input.model.rankingQuestions} questions and ${judged} lists shown, as published from ${published}`;
   if (bundle.ranker === null) {
     return { engine: "compact", engineReason: "no second stage", residentBytes, explanation: "none", notes: [weights] };
   }
@@ -121,6 +131,7 @@ async function prove(input: Exported): Promise<Proof> {
     explanation: "none",
     notes: [
       weights,
+      lists,
       `the second stage has ${RANKING_FEATURES.length} features and scores ${rows} rows alike on both engines`,
     ],
   };

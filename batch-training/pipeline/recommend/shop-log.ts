@@ -23,6 +23,8 @@ export interface ShopLog {
   /** Epoch milliseconds. */
   readonly at: Float64Array;
   readonly quantity: Float32Array;
+  /** 1 where a recommendation led to it. */
+  readonly led: Uint8Array;
   /** Facts of one order carry its number; -1 for all others. */
   readonly order: Int32Array;
   /** In order of time. */
@@ -43,8 +45,9 @@ export function shopLog(events: Iterable<StoredEvent>): ShopLog {
     if (change !== null) changes.push(change);
     for (const fact of visitorFactsOf(event)) {
       const before = facts.get(fact.identity);
-      // The telling that knows more of whose it was is kept.
-      if (before === undefined || known(fact) > known(before)) facts.set(fact.identity, fact);
+      // The telling that knows more of whose it was is kept; any of them may know that a list led there.
+      const best = before === undefined || known(fact) > known(before) ? fact : before;
+      facts.set(fact.identity, { ...best, led: fact.led || before?.led === true });
     }
   }
   return columns(
@@ -80,6 +83,7 @@ function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChan
     action: Uint8Array.from(rows, ({ fact }) => VISITOR_ACTIONS.indexOf(fact.action)),
     at,
     quantity: Float32Array.from(rows, ({ fact }) => fact.quantity),
+    led: Uint8Array.from(rows, ({ fact }) => (fact.led ? 1 : 0)),
     order: Int32Array.from(rows, ({ fact }) =>
       fact.action === "purchase" ? orders.of(fact.identity.split("\n").slice(0, 2).join("\n")) : -1,
     ),
@@ -108,6 +112,7 @@ export function factsBefore(log: ShopLog, until: number): ShopLog {
     product: Int32Array.from(rows, (row) => log.product[row] ?? -1),
     action: Uint8Array.from(rows, (row) => log.action[row] ?? 0),
     quantity: Float32Array.from(rows, (row) => log.quantity[row] ?? 1),
+    led: Uint8Array.from(rows, (row) => log.led[row] ?? 0),
     order: Int32Array.from(rows, (row) => log.order[row] ?? -1),
     changes: log.changes.filter((change) => change.at < until),
     shown: shownBefore(log.shown, until),

@@ -2,11 +2,13 @@
 import type { StoredEvent } from "../../../models/contract/events.ts";
 import type { ExposureRecord } from "../../../models/recommend/exposure.ts";
 import { RANKING_FEATURES, RANKING_WIDTH } from "../../../models/recommend/ranking-features.ts";
-import { joinExposures } from "../../sources/exposures.ts";
+import { joinExposures, type JoinOptions } from "../../sources/exposures.ts";
 import type { RankingRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
 
 /** Products of lists, one list after the other. Plain data. */
 export interface ShownLists {
+  /** Outcomes counted for this long after a list. */
+  readonly waitMs: number;
   /** Epoch milliseconds of each list. */
   readonly at: Float64Array;
   /** Products of each list. */
@@ -17,21 +19,26 @@ export interface ShownLists {
   readonly gains: Float32Array;
 }
 
+/** Outcomes count for a day: most carts are bought or left by then. */
+export const DEFAULT_OUTCOME_WAIT_MS = 86_400_000;
+
 export const NOTHING_SHOWN: ShownLists = {
+  waitMs: DEFAULT_OUTCOME_WAIT_MS,
   at: new Float64Array(0),
   sizes: new Int32Array(0),
   values: new Float32Array(0),
   gains: new Float32Array(0),
 };
 
-/** Outcomes count for a day: most carts are bought or left by then. */
-const WAIT_MS = 86_400_000;
 /** Fewer lists with an outcome than this are an anecdote. */
 export const MIN_SHOWN = 50;
 
-/** @param asOf epoch milliseconds; what was ingested later is not looked at */
-export function shownLists(records: Iterable<ExposureRecord>, events: Iterable<StoredEvent>, asOf: number): ShownLists {
-  const { rows } = joinExposures(records, events, { waitMs: WAIT_MS, asOf });
+export function shownLists(
+  records: Iterable<ExposureRecord>,
+  events: Iterable<StoredEvent>,
+  options: JoinOptions,
+): ShownLists {
+  const { rows } = joinExposures(records, events, options);
   const at: number[] = [];
   const sizes: number[] = [];
   let list = "";
@@ -46,6 +53,7 @@ export function shownLists(records: Iterable<ExposureRecord>, events: Iterable<S
   const values = new Float32Array(rows.length * RANKING_WIDTH);
   for (const [index, { vector }] of rows.entries()) values.set(vector, index * RANKING_WIDTH);
   return {
+    waitMs: options.waitMs,
     at: Float64Array.from(at),
     sizes: Int32Array.from(sizes),
     values,
@@ -54,8 +62,8 @@ export function shownLists(records: Iterable<ExposureRecord>, events: Iterable<S
 }
 
 /** Lists whose wait for outcomes was over by a moment: what became of them later cannot show. */
-export function shownBefore({ at, sizes, values, gains }: ShownLists, until: number): ShownLists {
-  const kept = Array.from(at.keys()).filter((list) => (at[list] ?? Infinity) + WAIT_MS <= until);
+export function shownBefore({ waitMs, at, sizes, values, gains }: ShownLists, until: number): ShownLists {
+  const kept = Array.from(at.keys()).filter((list) => (at[list] ?? Infinity) + waitMs <= until);
   const starts = new Int32Array(sizes.length + 1);
   for (const [list, size] of sizes.entries()) starts[list + 1] = (starts[list] ?? 0) + size;
   const rows = kept.flatMap((list) => Array.from({ length: sizes[list] ?? 0 }, (_, row) => (starts[list] ?? 0) + row));
@@ -64,6 +72,7 @@ export function shownBefore({ at, sizes, values, gains }: ShownLists, until: num
     vectors.set(values.subarray(row * RANKING_WIDTH, (row + 1) * RANKING_WIDTH), place * RANKING_WIDTH);
   }
   return {
+    waitMs,
     at: Float64Array.from(kept, (list) => at[list] ?? 0),
     sizes: Int32Array.from(kept, (list) => sizes[list] ?? 0),
     values: vectors,

@@ -24,14 +24,14 @@ function clientOf(versions: readonly (string | null)[]) {
 describe("recommendations at the end of a start", () => {
   it("are those of the version that was promoted, not of what answered before", async () => {
     const { client, asked } = clientOf([null, "old", "new"]);
-    const shown = await recommendNow(client, "cus-1", "new");
+    const shown = await recommendNow(client, ["cus-1"], "new");
     expect(shown.answer.modelVersion).toBe("new");
     expect(asked()).toBe(3);
   });
 
   it("are whatever answers where no version was published", async () => {
     const { client, asked } = clientOf([null]);
-    expect((await recommendNow(client, "cus-1", null)).answer.modelVersion).toBeNull();
+    expect((await recommendNow(client, ["cus-1"], null)).answer.modelVersion).toBeNull();
     expect(asked()).toBe(1);
   });
 });

@@ -18,8 +18,8 @@ function exposure(id: string, products: readonly string[], change: Partial<Expos
     placement: "home",
     customer: null,
     session: null,
-    model: null,
-    modelVersion: null,
+    model: "product-recommendations",
+    modelVersion: "f".repeat(64),
     arm: "recommender",
     degraded: [],
     ranking: RANKING_SERVICE.hash,
@@ -76,9 +76,11 @@ describe("exposures joined with outcomes", () => {
       exposure("b", ["x"], { ranking: "0".repeat(64) }),
       exposure("c", ["x", "y"], { vectors: encodeVectors(new Float32Array(3)) }),
       exposure("d", ["x"], { vectors: "not base64" }),
+      exposure("e", ["x"], { arm: "outside", model: null, modelVersion: null }),
+      exposure("f", ["x"], { arm: "control", model: null, modelVersion: null, vectors: "" }),
     ];
     const { rows, lists } = joinExposures(records, [], { waitMs: 0, asOf: T });
-    expect([rows.length, lists.withoutVectors]).toEqual([0, 4]);
+    expect([rows.length, lists.withoutVectors]).toEqual([0, 6]);
   });
 
   it("keep every bit of a vector, as Node's own base64 has it", () => {

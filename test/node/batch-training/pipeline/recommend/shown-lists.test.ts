@@ -10,6 +10,7 @@ import { seededRandom } from "../../../../../models/stats/random.ts";
 const START = Date.parse("2026-03-01T00:00:00Z");
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+const LATER = { waitMs: DAY, asOf: START + 400 * DAY };
 
 /** A list whose products have `value` in their first feature. */
 function shown(id: string, at: number, values: readonly number[]): ExposureRecord {
@@ -23,8 +24,8 @@ function shown(id: string, at: number, values: readonly number[]): ExposureRecor
     placement: "home",
     customer: null,
     session: null,
-    model: null,
-    modelVersion: null,
+    model: "product-recommendations",
+    modelVersion: "f".repeat(64),
     arm: "recommender",
     degraded: [],
     ranking: RANKING_SERVICE.hash,
@@ -51,7 +52,10 @@ function clicked(recommendationId: string, productId: string, at: number): Store
 describe("lists as they were shown", () => {
   it("carry vectors as served, positions and outcomes; a list whose wait is not over is left out", () => {
     const lists = [shown("r-1", START, [1, 2]), shown("r-2", START + 3 * DAY, [3])];
-    const joined = shownLists(lists, [clicked("r-1", "p1", START + HOUR)], START + 3 * DAY + HOUR);
+    const joined = shownLists(lists, [clicked("r-1", "p1", START + HOUR)], {
+      waitMs: DAY,
+      asOf: START + 3 * DAY + HOUR,
+    });
     expect([...joined.at]).toEqual([START]);
     expect([...joined.sizes]).toEqual([2]);
     expect([...joined.gains]).toEqual([0, 1]);
@@ -63,12 +67,12 @@ describe("lists as they were shown", () => {
     const ids = Array.from({ length: 2 * MIN_SHOWN }, (_, index) => `r-${index}`);
     const lists = ids.map((id, index) => shown(id, START + index * HOUR, [1, 2, 3]));
     const events = ids.map((id, index) => clicked(id, "p2", START + index * HOUR + 1));
-    const joined = shownLists(lists, events, START + 400 * DAY);
+    const joined = shownLists(lists, events, LATER);
     expect(shownRows(joined, START + (MIN_SHOWN - 1) * HOUR)).toBeNull();
     const rows = shownRows(joined, START + MIN_SHOWN * HOUR);
     expect(rows?.groups.length).toBe(MIN_SHOWN);
     expect(rows?.labels.length).toBe(3 * MIN_SHOWN);
-    expect(shownRows(shownLists(lists, [], START + 400 * DAY), Infinity)).toBeNull();
+    expect(shownRows(shownLists(lists, [], LATER), Infinity)).toBeNull();
   });
 
   it("do not let a place pass for merit: with the position at its constant, equal products score alike", async () => {
@@ -89,7 +93,7 @@ describe("lists as they were shown", () => {
         if (random() < (place === 0 ? 0.6 : 0.15)) events.push(clicked(`r-${index}`, `p${place}`, at + 1));
       }
     }
-    const rows = shownRows(shownLists(lists, events, START + 400 * DAY), Infinity);
+    const rows = shownRows(shownLists(lists, events, LATER), Infinity);
     expect(rows).not.toBeNull();
     if (rows === null) return;
     const session = loadCompact((await fitRanker(rows, { seed: 1, threads: 1 })).onnx);
