@@ -26,6 +26,7 @@ export function mountReference(app: App, http: HttpDeps, deps: ReferenceDeps): v
     return new Response(document, { headers: { "content-type": "application/json" } });
   });
 
+  app.get("/", (c) => (c.req.header("accept")?.includes("text/html") === true ? c.redirect("/docs") : c.json(ENTRY)));
   mount(app, http, reference, () => page(referencePage()));
   app.get("/docs/errors", () => page(errorsPage()));
   app.get(
@@ -47,6 +48,17 @@ export function mountReference(app: App, http: HttpDeps, deps: ReferenceDeps): v
     return new Response(JSON.stringify(schema), { headers: { "content-type": "application/schema+json" } });
   });
 }
+
+/** What a client that asks at the root is told; a browser is led to the page. */
+const ENTRY = {
+  name: "Edgewise",
+  contractVersion: CONTRACT_VERSION,
+  reference: "/docs",
+  errors: "/docs/errors",
+  openapi: "/openapi.json",
+  schemas: "/api/v1/schemas",
+  health: "/healthz",
+};
 
 const INIT_SCRIPT = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true, docExpansion: "list" });`;
 

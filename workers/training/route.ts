@@ -13,6 +13,7 @@ import {
   requestCancel,
   takeLease,
 } from "../../d1/queries/training-jobs.ts";
+import { TRAINABLE_MODELS } from "../../models/catalog/trainable-models.ts";
 import {
   cancelJob,
   completeJob,
@@ -47,6 +48,10 @@ function mountJobs(app: App, http: HttpDeps, { db }: TrainingDeps): void {
     if (idempotencyKey !== null && (idempotencyKey === "" || idempotencyKey.length > MAX_JOB_KEY_LENGTH)) {
       const message = `1 to ${MAX_JOB_KEY_LENGTH} characters`;
       return new Failure("invalid-request", { issues: [{ path: "Idempotency-Key", message }] });
+    }
+    if (!TRAINABLE_MODELS.includes(body.model)) {
+      const message = `no model that can be trained; there are ${TRAINABLE_MODELS.join(" and ")}`;
+      return new Failure("invalid-request", { issues: [{ path: "/model", message }] });
     }
     const requestHash = createHash("sha256").update(canonicalJson(body)).digest("hex");
     const stored = await insertJob(db, {

@@ -1,35 +1,15 @@
 import { NOT_PLACED } from "../../../models/recommend/place-served.ts";
 import { describe, expect, it } from "vitest";
-import type { ProductChanges } from "../../../durable-objects/product-catalogue.core.ts";
 import { openIds } from "../../../models/recommend/bundle.ts";
 import type { LiveProduct } from "../../../models/recommend/live-product.ts";
 import { ANYONE } from "../../../models/recommend/recommend-request.ts";
 import type { LoadedRecommender } from "../../../workers/recommendations/load-recommender.ts";
 import { type ProductSource, Shops } from "../../../workers/recommendations/shops.ts";
 import { generatedBundle } from "../../support/recommender-bundle.ts";
+import { FakeProducts } from "./fake-products.ts";
 
 const MINUTE = 60_000;
 const T = 1_780_000_000_000;
-
-/** The products' object of one tenant as an array in the order of its changes. */
-class FakeProducts implements ProductSource {
-  readonly said: LiveProduct[] = [];
-  hangs = false;
-  calls = 0;
-
-  changes(_tenant: string, after: { readonly cursor: number } | { readonly since: number }): Promise<ProductChanges> {
-    this.calls++;
-    if (this.hangs) return new Promise(() => {});
-    const from = "cursor" in after ? after.cursor : 0;
-    const products = this.said.slice(from, from + 5_000);
-    const cursor = from + products.length;
-    return Promise.resolve({ products, cursor, more: cursor < this.said.length });
-  }
-
-  async rankings(): Promise<{ popular: string[]; trending: string[] }> {
-    return { popular: [], trending: [] };
-  }
-}
 
 const product = (id: string, active = true): LiveProduct => {
   return { id, active, categories: ["c"], brand: null, price: 100, stock: null, publishedAt: null };

@@ -1,3 +1,4 @@
+import { exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { ERROR_DEFINITIONS } from "../../../models/contract/errors.ts";
 import { MOUNTED_ROUTES } from "../../../workers/app.ts";
@@ -23,6 +24,17 @@ describe("open routes", () => {
     "/api/v1/schemas/order.paid.v1",
   ])("200 without credentials: %s", async (path) => {
     expect((await call(path, { roles: null })).status).toBe(200);
+  });
+
+  it("lead a browser from the root to the reference, and tell a client where things are", async () => {
+    const browser = new Request("https://edgewise.test/", { headers: { accept: "text/html,*/*;q=0.8" } });
+    const { default: entry } = exports as unknown as { default: Fetcher };
+    const led = await entry.fetch(browser, { redirect: "manual" });
+    expect([led.status, led.headers.get("location")]).toEqual([302, "/docs"]);
+    const told = await (await call("/", { roles: null })).json<Record<string, string>>();
+    const paths = Object.values(told).filter((value) => String(value).startsWith("/"));
+    expect(paths.length).toBeGreaterThan(3);
+    for (const path of paths) expect([path, (await call(path, { roles: null })).status]).toEqual([path, 200]);
   });
 
   it("serves only the files of the reference page, not the package they come from", async () => {

@@ -112,6 +112,7 @@ describe("asking for training", () => {
   it.each<[string, object, string]>([
     ["an unknown field", { priority: 1 }, "/priority"],
     ["a model that is no name", { model: "../secrets" }, "/model"],
+    ["a model that nobody can train", { model: "no-such-model" }, "/model"],
     ["too many attempts", { maxAttempts: 1_000 }, "/maxAttempts"],
     ["a parameter that is no plain value", { parameters: { leaves: { $gt: 1 } } }, "/parameters/leaves"],
   ])("400 names %s", async (_what, body, path) => {
