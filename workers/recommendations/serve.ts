@@ -192,7 +192,8 @@ export class RecommendationServer {
       // As the visitor's object has it now: who withdrew consent a moment ago is in no list. Nothing of this request's page is in it either.
       const [state] = await this.#deps.visitors.read(tenant, [`c:${customer}`]);
       if (!state || state.consent === false) return;
-      const asked = { ...ANYONE, facts: state.facts, limit: PRECOMPUTED_ITEMS, now };
+      const { facts } = state;
+      const asked = { ...ANYONE, facts, visitor: { kind: "customer", facts }, limit: PRECOMPUTED_ITEMS, now } as const;
       const { search, missing } = await this.#deps.vectors.find(tenant, selection.loaded, made.recommender, asked);
       if (missing) return;
       const list = made.recommender.recommend(asked, search);

@@ -2,6 +2,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { eventSchema } from "../../../models/contract/events.ts";
+import type { RecommendRequest } from "../../../models/recommend/recommend-request.ts";
 import type { VisitorFact } from "../../../models/recommend/visitor-history.ts";
 import { MetricRegistry } from "../../../models/stats/metric-registry.ts";
 import { RecommendationIds } from "../../../workers/recommendations/recommendation-ids.ts";
@@ -18,7 +19,13 @@ function serverOfKnownVisitors() {
   const kept: string[] = [];
   const work: Promise<unknown>[] = [];
   const facts: VisitorFact[] = [{ productId: "p-1", action: "view", at: 1, quantity: 1 }];
-  const recommender = { recommend: () => ({ items: [], vectors: new Float32Array(0), flags: [] }) };
+  const asked: RecommendRequest[] = [];
+  const recommender = {
+    recommend: (request: RecommendRequest) => {
+      asked.push(request);
+      return { items: [], vectors: new Float32Array(0), flags: [] };
+    },
+  };
   const deps = {
     provider: { select: () => ({ loaded: null, flags: [] }) },
     shops: { of: () => ({ shop: { recommender }, wait: null, stale: () => false }) },
@@ -38,15 +45,16 @@ function serverOfKnownVisitors() {
     metrics: new MetricRegistry(),
   } as unknown as ServeDeps;
   const server = new RecommendationServer(deps);
-  return async (userId: string, now: number): Promise<string[]> => {
+  const visit = async (userId: string, now: number): Promise<string[]> => {
     await server.serve("shop", { userId, placement: "home", limit: 10 }, now);
     await Promise.all(work.splice(0));
     return kept.splice(0);
   };
+  return { visit, asked };
 }
 
 it("keeps a list at a visitor's second visit, ten a second in all, and those passed over at a later one", async () => {
-  const visit = serverOfKnownVisitors();
+  const { visit } = serverOfKnownVisitors();
   for (const visitor of ["a", "b"]) expect(await visit(visitor, 1_000)).toEqual([]);
   expect(await visit("a", 2_000)).toEqual(["a"]);
   expect(await visit("b", 2_099)).toEqual([]);
@@ -56,8 +64,15 @@ it("keeps a list at a visitor's second visit, ten a second in all, and those pas
   expect(await visit("a", 602_000)).toEqual(["a"]);
 });
 
+it("makes the list that is kept from all that an answer is made from", async () => {
+  const { visit, asked } = serverOfKnownVisitors();
+  for (const now of [1_000, 2_000]) await visit("a", now);
+  const [, answered, kept] = asked;
+  expect(kept).toEqual({ ...answered, limit: 50 });
+});
+
 it("keeps no list of a visitor who withdrew consent since this isolate read their history", async () => {
-  const visit = serverOfKnownVisitors();
+  const { visit } = serverOfKnownVisitors();
   expect(await visit("withdrawn", 1_000)).toEqual([]);
   expect(await visit("withdrawn", 2_000)).toEqual([]);
 });
