@@ -94,6 +94,26 @@ export const registrationRefusals = sqliteTable(
   (table) => [primaryKey({ columns: [table.tenant, table.name, table.version] })],
 );
 
+/** Vectors of versions in the vector index, where the deployment has one. */
+export const versionVectors = sqliteTable(
+  "version_vectors",
+  {
+    tenant: text("tenant").notNull(),
+    name: text("name").notNull(),
+    version: text("version").notNull(),
+    state: text("state", { enum: ["writing", "ready", "removing"] }).notNull(),
+    /** Items from here to `items` have vectors in the index; those before are in the isolates. */
+    fromItem: integer("from_item").notNull(),
+    items: integer("items").notNull(),
+    /** The next item to write or remove; `items`: all are. */
+    next: integer("next").notNull(),
+    /** Of the last write or removal: what is asked whether it is visible. */
+    ticket: text("ticket").notNull(),
+    changedAt: integer("changed_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenant, table.name, table.version] })],
+);
+
 export const trainingJobs = sqliteTable(
   "training_jobs",
   {

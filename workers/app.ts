@@ -20,6 +20,8 @@ import { type MonitoringDeps, mountMonitoring } from "./monitoring/route.ts";
 import { mountRecommendations, type RecommendationRouteDeps } from "./recommendations/route.ts";
 import { mountReference } from "./reference/route.ts";
 import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
+import { mountVectors } from "./vectors/route.ts";
+import type { VectorsDeps } from "./vectors/write-vectors.ts";
 
 export interface AppDeps {
   readonly http: HttpDeps;
@@ -30,6 +32,7 @@ export interface AppDeps {
   readonly shards: ShardRouteDeps;
   readonly recommendations: RecommendationRouteDeps;
   readonly registry: RegistryDeps;
+  readonly vectors: VectorsDeps;
   readonly training: TrainingDeps;
   readonly access: ApiKeyDeps;
   readonly monitoring: MonitoringDeps;
@@ -64,6 +67,7 @@ export function createApp(deps: AppDeps): App {
   mountDeadLetters(app, deps.http, deps.events);
   mountEventLog(app, deps.http, deps.events);
   mountRegistry(app, deps.http, deps.registry);
+  mountVectors(app, deps.http, deps.vectors);
   mountTraining(app, deps.http, deps.training);
   mountApiKeys(app, deps.http, deps.access);
   mountMonitoring(app, deps.http, deps.monitoring);

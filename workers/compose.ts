@@ -54,6 +54,7 @@ import { registerStored } from "./registry/register-stored.ts";
 import { composeRecommendations } from "./recommendations/compose.ts";
 import { keepShop } from "./jobs/keep-shop.ts";
 import { inJurisdiction } from "./adapters/jurisdiction.ts";
+import { claimForServing, type VectorsDeps } from "./vectors/write-vectors.ts";
 import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
 import { openRecommender } from "./recommendations/load-recommender.ts";
 
@@ -155,6 +156,13 @@ export function compose(env: Env): Composition {
       await deleteRefusal(db, { tenant, name: manifest.name, version: manifest.version });
     },
   };
+  const versionVectors: VectorsDeps = {
+    db,
+    store,
+    index: vectors === null || config.vectorIndex === null ? null : { search: vectors, ...config.vectorIndex },
+    history: (tenant, model) => routing.history(tenant, model),
+    now,
+  };
   return {
     config,
     flush,
@@ -204,8 +212,10 @@ export function compose(env: Env): Composition {
         ...publishing,
         db,
         routing,
+        claimVectors: (tenant, manifest) => claimForServing(versionVectors, tenant, manifest),
         send,
       },
+      vectors: versionVectors,
       training: { db },
       access: { db },
       monitoring: {

@@ -11,12 +11,19 @@ import {
 } from "../../models/contract/api/models.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { connectionArgs } from "../client/connection.ts";
-import { promoteVersion } from "../publish/publish-model.ts";
+import { cleanUpOld, indexVersion, promoteVersion } from "../publish/promote-version.ts";
 import { asUserError, connectOrExplain } from "./connection.ts";
 import { strictCommand } from "./run-cli.ts";
 import { UserError } from "./user-error.ts";
 
 const name = { type: "positional", description: "model name", valueHint: "MODEL", required: true } as const;
+const versionArgument = {
+  type: "positional",
+  description: "version, or enough of its beginning",
+  valueHint: "VERSION",
+  required: true,
+} as const;
+const notice = (line: string): void => console.error(line);
 
 const list = strictCommand({
   meta: { name: "list", description: "Models and what serves" },
@@ -72,27 +79,44 @@ const rebuild = strictCommand({
   },
 });
 
+const index = strictCommand({
+  meta: {
+    name: "index",
+    description: "Write a version's vectors into the vector index, before a promotion or a rollback to it",
+  },
+  args: { name, version: versionArgument, ...connectionArgs },
+  run: async ({ args }) => {
+    const client = connectOrExplain(args);
+    const version = await fullVersion(client, args.name, args.version);
+    await indexVersion(client, args.name, version, { notice }).catch(asUserError);
+  },
+});
+
+const cleanup = strictCommand({
+  meta: { name: "cleanup", description: "Remove vectors of versions that neither serve nor are gone back to" },
+  args: { name, ...connectionArgs },
+  run: async ({ args }) => {
+    const done = await cleanUpOld(connectOrExplain(args), args.name).catch(asUserError);
+    console.log(done ? "Nothing is left to remove." : "The removal is under way; ask again in some minutes.");
+  },
+});
+
 export const models = defineCommand({
   meta: { name: "models", description: "Look at the registry" },
-  subCommands: { list, show, history, rebuild },
+  subCommands: { list, show, history, rebuild, index, cleanup },
 });
 
 export const promote = strictCommand({
   meta: { name: "promote", description: "Make a version serve" },
   args: {
     name,
-    version: {
-      type: "positional",
-      description: "version, or enough of its beginning",
-      valueHint: "VERSION",
-      required: true,
-    },
+    version: versionArgument,
     ...connectionArgs,
   },
   run: async ({ args }) => {
     const client = connectOrExplain(args);
     const version = await fullVersion(client, args.name, args.version);
-    console.log(describeRouting(await promoteVersion(client, args.name, version).catch(asUserError)));
+    console.log(describeRouting(await promoteVersion(client, args.name, version, { notice }).catch(asUserError)));
   },
 });
 

@@ -1,6 +1,7 @@
 /** The pipeline on this machine. */
 import { randomBytes } from "node:crypto";
-import { type HeldLease, promoteVersion, publishModel } from "../publish/publish-model.ts";
+import { type HeldLease, publishModel } from "../publish/publish-model.ts";
+import { promoteVersion } from "../publish/promote-version.ts";
 import type { ManifestSigner } from "../publish/signing.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { describeMachine } from "../evaluate/machine.ts";
@@ -55,7 +56,7 @@ export function workerPublisher(
         const now = `${serving?.slice(0, 12) ?? "nothing"} serves now, not ${lineage.parent.slice(0, 12)} that it was compared with`;
         throw new StageRefusal([`version ${version.slice(0, 12)} is published and not promoted: ${now}; train again`]);
       }
-      await promoteVersion(client, name, version, lease);
+      await promoteVersion(client, name, version, { lease });
     },
   };
 }

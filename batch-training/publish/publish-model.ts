@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { promoteModel, publishVersion, putModelFile, type RoutingRecord } from "../../models/contract/api/models.ts";
+import { publishVersion, putModelFile } from "../../models/contract/api/models.ts";
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { type Manifest, manifestContent, ManifestContent } from "../../models/contract/manifest.ts";
 import type { ApiClient } from "../client/api-client.ts";
@@ -61,14 +61,4 @@ export async function publishModel(
     ...leaseQuery(lease),
     body: signer?.sign(manifest) ?? manifest,
   });
-}
-
-export async function promoteVersion(
-  client: Pick<ApiClient, "call">,
-  name: string,
-  version: string,
-  lease: HeldLease | null = null,
-): Promise<RoutingRecord> {
-  const { body } = await client.call(promoteModel, { params: { name }, ...leaseQuery(lease), body: { version } });
-  return body;
 }

@@ -69,6 +69,16 @@ export const ERROR_DEFINITIONS = {
     title: "The reshard under way does not allow this step.",
     action: "fix-request",
   },
+  "vectors-not-ready": {
+    status: 409,
+    title: "The version's vectors are not all in the vector index.",
+    action: "fix-request",
+  },
+  "vectors-refused": {
+    status: 422,
+    title: "The version's vectors do not fit the vector index.",
+    action: "fix-request",
+  },
   "manifest-refused": { status: 422, title: "The manifest does not describe the stored files.", action: "fix-request" },
   "signature-refused": {
     status: 422,

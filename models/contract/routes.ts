@@ -9,6 +9,7 @@ import * as jobs from "./api/jobs.ts";
 import * as models from "./api/models.ts";
 import * as recommendations from "./api/recommendations.ts";
 import * as system from "./api/system.ts";
+import * as vectors from "./api/vectors.ts";
 
 const routesOf = (module: Record<string, unknown>): RouteDefinition[] =>
   Object.values(module).filter(
@@ -25,6 +26,7 @@ export const ROUTES: readonly RouteDefinition[] = [
   ...routesOf(fraud),
   ...routesOf(recommendations),
   ...routesOf(models),
+  ...routesOf(vectors),
   ...routesOf(jobs),
   ...routesOf(system),
 ];

@@ -7,6 +7,7 @@
  *
  * 1  First contract. Added since: the degraded flag `decision-set-aside`; scoring answers `unavailable` where it can keep no decision; the error `signature-refused`; training jobs; refusals of uploads.
  *    For recommenders: the manifest's optional `recommender`; the arm of a list, in answers and `ml.recommendation.served.v1`. Operations on the layout of entity state; consistency reports; staged feature loads.
+ *    Vectors of versions in a vector index: their operations and the errors `vectors-not-ready` and `vectors-refused`.
  */
 export const CONTRACT_VERSION = 1;
 
@@ -14,4 +15,4 @@ export const CONTRACT_VERSION = 1;
 export const OLDEST_READABLE_CONTRACT = 1;
 
 /** SHA-256 of the contract's canonical JSON; held by test/node/contract/contract-hash.test.ts. */
-export const CONTRACT_HASH = "85ea840010fa2332895d0684b0b6a3e408f205d73829b77fba759719b6c07334";
+export const CONTRACT_HASH = "c972c772a16c3327f1afa4149e7621092ec559f2840bb66afb2c3e205f9dd5f6";

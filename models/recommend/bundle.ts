@@ -117,15 +117,20 @@ export function decodeBundle(files: ReadonlyMap<string, Uint8Array>): Recommende
   if (items.header.catalogue !== catalogueHash(bundle.table)) {
     throw new ServedFileError(`${BUNDLE_FILES.items}: the ids are not those of the catalogue it names`);
   }
-  const retrieval = decodeArrays(RETRIEVAL_MAGIC, fileOf(files, BUNDLE_FILES.retrieval), RetrievalHeader);
-  if (retrieval.header.catalogue !== items.header.catalogue) {
+  const { catalogue, served } = decodeRetrieval(fileOf(files, BUNDLE_FILES.retrieval));
+  if (catalogue !== items.header.catalogue) {
     throw new ServedFileError(`${BUNDLE_FILES.retrieval} is of another version of the catalogue`);
   }
-  const served = decodeServed(retrieval.data.bytes(retrieval.header.served, retrieval.header.served.length));
   if (served.items !== bundle.table.items) {
     throw new ServedFileError(`the retrieval scores ${served.items} items of ${bundle.table.items}`);
   }
   return { ...bundle, retrieval: served, ranker };
+}
+
+/** The first stage alone, for who needs nothing else, and the hash of the catalogue it counts in. @throws ServedFileError */
+export function decodeRetrieval(file: Uint8Array): { readonly catalogue: string; readonly served: ServedRecommender } {
+  const { header, data } = decodeArrays(RETRIEVAL_MAGIC, file, RetrievalHeader);
+  return { catalogue: header.catalogue, served: decodeServed(data.bytes(header.served, header.served.length)) };
 }
 
 /** Bytes of the arrays: what holding it costs an isolate, the opened ranker not counted. */

@@ -10,12 +10,8 @@ import { DEFAULT_MATURITY_MS, fraudModel } from "../../batch-training/pipeline/f
 import { nodeDeps, workerPublisher } from "../../batch-training/pipeline/node-deps.ts";
 import { runPipeline, type RunOptions } from "../../batch-training/pipeline/run-pipeline.ts";
 import { emptyRegistry, workerLog, workerRegistry } from "../../batch-training/pipeline/sources.ts";
-import {
-  manifestOf,
-  type ModelFileContent,
-  promoteVersion,
-  publishModel,
-} from "../../batch-training/publish/publish-model.ts";
+import { manifestOf, type ModelFileContent, publishModel } from "../../batch-training/publish/publish-model.ts";
+import { promoteVersion } from "../../batch-training/publish/promote-version.ts";
 import { readEventLogSnapshot } from "../../batch-training/sources/event-log.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { listDeadLetters } from "../../models/contract/api/events.ts";

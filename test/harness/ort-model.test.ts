@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { loadOrt } from "../../batch-training/evaluate/load-session.ts";
 import { chooseEngine } from "../../batch-training/publish/choose-engine.ts";
-import { promoteVersion, publishModel } from "../../batch-training/publish/publish-model.ts";
+import { publishModel } from "../../batch-training/publish/publish-model.ts";
+import { promoteVersion } from "../../batch-training/publish/promote-version.ts";
 import { FRAUD_FEATURES } from "../../models/catalog/feature-catalog.ts";
 import { FRAUD_MODEL } from "../../models/catalog/fraud-orders/model.ts";
 import { getFraudDecision } from "../../models/contract/api/fraud.ts";

@@ -21,6 +21,7 @@ import {
   type RoutingRecord,
 } from "../../models/contract/api/models.ts";
 import type { Event } from "../../models/contract/events.ts";
+import { previousVersion } from "../../durable-objects/model-routing.core.ts";
 import type { RoutingAnswer } from "../../durable-objects/model-routing.ts";
 import type { Manifest } from "../../models/contract/manifest.ts";
 import { err, ok, type Result } from "../../models/result.ts";
@@ -50,6 +51,8 @@ export interface RegistryDeps extends PublishDeps {
   readonly db: DrizzleD1Database;
   readonly store: ModelStore;
   readonly routing: Routing;
+  /** Asked right before a version is made to serve: why its vectors do not let it; null where they do. */
+  readonly claimVectors: (tenant: string, manifest: Manifest) => Promise<string | null>;
   readonly send: (events: readonly Event<"ml.model.promoted.v1">[]) => Promise<void>;
 }
 
@@ -161,13 +164,22 @@ function mountPromotion(app: App, http: HttpDeps, deps: RegistryDeps): void {
     const proven = await orUnavailable(() => deps.prove(tenant, manifest.value, files.value));
     if (proven instanceof Failure) return proven;
     if (!proven.ok) return new Failure("model-refused", { detail: proven.error });
+    const missing = await deps.claimVectors(tenant, manifest.value);
+    if (missing !== null) return new Failure("vectors-not-ready", { detail: missing });
     const answer = await deps.routing.promote(tenant, params.name, body.version, subject);
     return await routingResponse(deps, context, answer);
   });
 
   mount(app, http, rollbackModel, async ({ params }, context) => {
     const { tenant, subject } = context.identity;
-    if ((await deps.routing.record(tenant, params.name)) === null) return new Failure("model-not-found");
+    const history = await deps.routing.history(tenant, params.name);
+    const record = history.at(-1);
+    if (!record) return new Failure("model-not-found");
+    const target = previousVersion({ record, history: history.slice(0, -1) });
+    // A version that cannot be read is gone back to as before: loading refuses it, and what served answers.
+    const manifest = target === null ? null : await deps.store.manifest({ tenant, name: params.name, version: target });
+    const missing = manifest?.ok ? await deps.claimVectors(tenant, manifest.value) : null;
+    if (missing !== null) return new Failure("vectors-not-ready", { detail: missing });
     return await routingResponse(deps, context, await deps.routing.rollBack(tenant, params.name, subject));
   });
 }

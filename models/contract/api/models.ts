@@ -198,6 +198,7 @@ export const promoteModel = defineRoute({
     "model-not-found",
     "version-not-found",
     "model-refused",
+    "vectors-not-ready",
     "lease-lost",
     "unavailable",
   ],
@@ -212,7 +213,7 @@ export const rollbackModel = defineRoute({
   access: ["operator"],
   params: modelParams,
   responses: { 200: { description: "The new routing record", schema: RoutingRecord } },
-  errors: ["invalid-request", "model-not-found", "nothing-to-roll-back"],
+  errors: ["invalid-request", "model-not-found", "nothing-to-roll-back", "vectors-not-ready"],
 });
 
 export const getRoutingHistory = defineRoute({

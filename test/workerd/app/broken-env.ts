@@ -30,13 +30,14 @@ export class Isolate {
   readonly #app: ReturnType<typeof createApp>;
   readonly #env: Env;
 
-  /** @param variables in place of those of wrangler.toml */
-  constructor(variables: Readonly<Record<string, string>> = {}) {
+  /** @param variables in place of those of wrangler.toml @param vectors bound as the vector index */
+  constructor(variables: Readonly<Record<string, string>> = {}, vectors: object | null = null) {
     const observed = ["DB", "MODELS", "LOGS", "KV", "EVENTS", "ML_EVENTS", "ORT", "ASSETS"] as const;
     const objects = ["ENTITY_SHARDS", "DECISION_SHARDS", "MODEL_ROUTING", "PRODUCTS", "VISITORS"] as const;
     const replaced: Record<string, unknown> = {};
     for (const name of observed) replaced[name] = this.#observe(name, env[name]);
     for (const name of objects) replaced[name] = this.#observeNamespace(name, env[name]);
+    if (vectors !== null) replaced["VECTORS"] = this.#observe("VECTORS", vectors);
     this.#env = { ...env, ...replaced, ...variables };
     this.#app = createApp(compose(this.#env).app);
   }
