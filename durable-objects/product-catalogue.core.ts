@@ -27,10 +27,8 @@ const DAY_MS = 86_400_000;
 const POPULAR_DAYS = 30;
 /** Longer than the queue's retention of 4 days and a replay of 3: an event that is delivered again is recognised. */
 const IDENTITY_DAYS = 8;
-/** Products of each ranking. */
+/** Products of each ranking: by the counts of those days, and by counts that are worth half as much with every day. */
 const RANKED = 200;
-/** Half-life of a count in the trending order, in days. */
-const TRENDING_HALF_LIFE_DAYS = 1;
 
 export const PRODUCT_CATALOGUE_MIGRATIONS = [
   {
@@ -97,21 +95,19 @@ export class ProductCatalogueCore {
     return this.#storage.sql.exec<{ seq: number | null }>("SELECT MAX(seq) AS seq FROM product").one().seq ?? 0;
   }
 
+  /** Added up and sorted where the counts are: a month of a hundred thousand products is more than an isolate should hold. */
   rankings(now: number): ProductRankings {
     const today = Math.floor(now / DAY_MS);
-    const rows = this.#storage.sql
-      .exec<{ product: string; day: number; total: number }>(
-        "SELECT product, day, total FROM interest WHERE day > ?",
-        today - POPULAR_DAYS,
-      )
-      .toArray();
-    const [popular, trending] = [new Map<string, number>(), new Map<string, number>()];
-    for (const { product, day, total } of rows) {
-      popular.set(product, (popular.get(product) ?? 0) + total);
-      const fade = 2 ** (-Math.max(0, today - day) / TRENDING_HALF_LIFE_DAYS);
-      trending.set(product, (trending.get(product) ?? 0) + total * fade);
-    }
-    return { popular: best(popular), trending: best(trending) };
+    const best = (worth: string): string[] =>
+      this.#storage.sql
+        .exec<{ product: string }>(
+          `SELECT product, SUM(${worth}) AS worth FROM interest WHERE day > ?1 - ${POPULAR_DAYS}
+           GROUP BY product ORDER BY worth DESC, product LIMIT ${RANKED}`,
+          today,
+        )
+        .toArray()
+        .map(({ product }) => product);
+    return { popular: best("total"), trending: best("total / (1 << MAX(0, ?1 - day))") };
   }
 
   /** Whether the change said something newer. */
@@ -206,9 +202,4 @@ function liveProduct(row: ProductRow): LiveProduct {
     stock: row.stock,
     publishedAt: row.published,
   };
-}
-
-function best(totals: ReadonlyMap<string, number>): string[] {
-  const sorted = [...totals].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  return sorted.slice(0, RANKED).map(([id]) => id);
 }

@@ -4,12 +4,17 @@ import type { VisitorState } from "../../durable-objects/visitor-history.core.ts
 const FRESH_MS = 5_000;
 /** Recommendations may use copies up to a minute old: from `FRESH_MS` on they are renewed in the background. */
 const USABLE_MS = 60_000;
-/** Visitors kept: about 10 KB each at most, 2 KB on average. */
+/** Visitors kept, and facts of all of them together at some 100 bytes each: twenty megabytes, whoever they are. */
 const MAX_VISITORS = 4_000;
+const MAX_FACTS = 200_000;
+/** A renewal that has not come by then is started again. */
+const RENEWAL_MS = 5_000;
 
 interface Copy {
   readonly state: VisitorState;
+  /** When the read that it comes from began. */
   readonly readAt: number;
+  renewingSince: number;
 }
 
 export interface VisitorSource {
@@ -22,6 +27,7 @@ export class VisitorReader {
   readonly #now: () => number;
   readonly #background: (promise: Promise<unknown>) => void;
   readonly #copies = new Map<string, Copy>();
+  #facts = 0;
 
   constructor(deps: { source: VisitorSource; now: () => number; background: (promise: Promise<unknown>) => void }) {
     this.#source = deps.source;
@@ -35,7 +41,7 @@ export class VisitorReader {
     const copies = visitors.map((visitor) => this.#copies.get(`${tenant}/${visitor}`));
     const oldest = Math.min(...copies.map((copy) => copy?.readAt ?? Number.NEGATIVE_INFINITY), now);
     const usable = now - oldest <= USABLE_MS;
-    if (usable && now - oldest > FRESH_MS) this.#background(this.read(tenant, visitors).catch(() => {}));
+    if (usable && now - oldest > FRESH_MS) this.#renew(tenant, visitors, copies, now);
     return { states: copies.map((copy) => copy?.state), usable };
   }
 
@@ -45,11 +51,32 @@ export class VisitorReader {
     const found = await this.#source.states(tenant, visitors);
     return visitors.map((visitor) => {
       const state = found.get(visitor) ?? { facts: [], consent: null };
-      const key = `${tenant}/${visitor}`;
-      this.#copies.delete(key);
-      if (this.#copies.size >= MAX_VISITORS) this.#copies.delete(this.#copies.keys().next().value ?? "");
-      this.#copies.set(key, { state, readAt: now });
+      this.#keep(`${tenant}/${visitor}`, { state, readAt: now, renewingSince: Number.NEGATIVE_INFINITY });
       return state;
     });
+  }
+
+  /** Once for all requests that see the same old copies. */
+  #renew(tenant: string, visitors: readonly string[], copies: readonly (Copy | undefined)[], now: number): void {
+    if (copies.every((copy) => copy !== undefined && now - copy.renewingSince < RENEWAL_MS)) return;
+    for (const copy of copies) if (copy) copy.renewingSince = now;
+    this.#background(this.read(tenant, visitors).catch(() => {}));
+  }
+
+  #keep(key: string, copy: Copy): void {
+    const before = this.#copies.get(key);
+    // A read that began earlier may end later.
+    if (before !== undefined && before.readAt > copy.readAt) return;
+    this.#forget(key);
+    this.#copies.set(key, copy);
+    this.#facts += copy.state.facts.length;
+    while (this.#copies.size > 1 && (this.#copies.size > MAX_VISITORS || this.#facts > MAX_FACTS)) {
+      this.#forget(this.#copies.keys().next().value ?? "");
+    }
+  }
+
+  #forget(key: string): void {
+    this.#facts -= this.#copies.get(key)?.state.facts.length ?? 0;
+    this.#copies.delete(key);
   }
 }

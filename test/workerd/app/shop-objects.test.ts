@@ -1,6 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { SeededRandom } from "../../support/seeded-random.ts";
 import type { ProductChange } from "../../../models/recommend/live-product.ts";
 
 const T = 1_780_000_000_000;
@@ -78,6 +79,37 @@ describe("the live products of a tenant", () => {
     await stub.apply([], facts);
     await stub.apply([], [fact("new", "n-0", now)]);
     expect(await stub.rankings()).toEqual({ popular: ["old", "new"], trending: ["new", "old"] });
+  });
+});
+
+describe("the rankings of a shop", () => {
+  it("are those of sums and a sort: a month counts, and half as much with every day", async () => {
+    const stub = env.PRODUCTS.getByName(`products-${++names}`);
+    const today = Math.floor(Date.now() / 86_400_000);
+    const random = new SeededRandom(5);
+    const facts = Array.from({ length: 3_000 }, (_, at) => {
+      const day = today - random.below(40);
+      return {
+        productId: `p-${random.below(260)}`,
+        identity: `f-${at}`,
+        at: day * 86_400_000,
+        weight: 1 + random.below(5),
+        day,
+      };
+    });
+    await stub.apply([], facts);
+    const [popular, trending] = [new Map<string, number>(), new Map<string, number>()];
+    for (const { productId, day, weight } of facts) {
+      if (day <= today - 30) continue;
+      popular.set(productId, (popular.get(productId) ?? 0) + weight);
+      trending.set(productId, (trending.get(productId) ?? 0) + weight * 2 ** (day - today));
+    }
+    const best = (worth: Map<string, number>): string[] =>
+      [...worth]
+        .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+        .map(([id]) => id)
+        .slice(0, 200);
+    expect(await stub.rankings()).toEqual({ popular: best(popular), trending: best(trending) });
   });
 });
 
