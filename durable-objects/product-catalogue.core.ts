@@ -50,6 +50,16 @@ export const PRODUCT_CATALOGUE_MIGRATIONS = [
       CREATE TABLE swept (day INTEGER PRIMARY KEY);
     `,
   },
+  {
+    id: "values",
+    sql: `
+      CREATE TABLE product_values (
+        product TEXT PRIMARY KEY, seq INTEGER NOT NULL DEFAULT 0, at INTEGER NOT NULL DEFAULT 0, service TEXT NOT NULL DEFAULT '', numbers BLOB
+      ) WITHOUT ROWID;
+      CREATE INDEX product_values_seq ON product_values (seq);
+      CREATE INDEX product_values_at ON product_values (at);
+    `,
+  },
 ] as const;
 
 /** State of the products of one tenant, as events tell it. Newer facts win by event time, whatever the order of arrival. */

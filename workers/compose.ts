@@ -130,6 +130,7 @@ export function compose(env: Env): Composition {
     metrics,
     send,
     vectors,
+    features: (requests, options) => features.vectors(requests, options),
   });
   const paidOrders: ScorePaidOrdersDeps = {
     ...scoring,

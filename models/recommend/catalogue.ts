@@ -2,6 +2,7 @@ import { itemId, type ItemTable, printable } from "./item-table.ts";
 import type { LiveProduct } from "./live-product.ts";
 import { type PackedLookup, unpackString } from "./packed-strings.ts";
 import { LiveProductValues } from "./product-values.ts";
+import { PRODUCT_WIDTH } from "./ranking-service.ts";
 
 const ACTIVE = 1;
 const IN_STOCK = 2;
@@ -12,6 +13,13 @@ const MAX_ADDED = 50_000;
 export interface LiveRankings {
   readonly popular: readonly number[];
   readonly trending: readonly number[];
+}
+
+/** Values of products' own features: `PRODUCT_WIDTH` numbers of each, as of times in epoch milliseconds. */
+export interface ValuesOfProducts {
+  readonly products: readonly string[];
+  readonly at: Float64Array;
+  readonly numbers: Float32Array;
 }
 
 /**
@@ -179,6 +187,14 @@ export class Catalogue {
       const known = this.indexOf(product.id);
       if (known < 0 && (product.active === null || this.#addedIds.length >= MAX_ADDED)) continue;
       this.#applyTo(known < 0 ? this.#add(product.id) : known, product);
+    }
+  }
+
+  /** Takes over values of products' own features that are as of a time after `since`; unknown products are left out. */
+  setValues({ products, at, numbers }: ValuesOfProducts, since: number): void {
+    for (const [row, id] of products.entries()) {
+      const index = (at[row] ?? 0) > since ? this.indexOf(id) : -1;
+      if (index >= 0) this.values.set(index, numbers, row * PRODUCT_WIDTH);
     }
   }
 

@@ -83,6 +83,10 @@ export const METRICS = {
     kind: "counter",
     help: "Sums over visitors of what they were shown and what became of it, by arm: what the interval of an uplift needs",
   },
+  product_values_refreshed_total: {
+    kind: "counter",
+    help: "Products whose ranking features were read from the shards, by outcome: kept, unread (no answer in time), failed",
+  },
   exposures_dropped_total: {
     kind: "counter",
     help: "Lists that did not arrive, by destination (log, events, attribution)",

@@ -7,8 +7,11 @@ import { visitorFactsOf } from "../../models/recommend/visitor-history.ts";
 
 export interface KeepShopDeps {
   readonly products: {
-    apply(tenant: string, changes: readonly ProductChange[], counted: readonly CountedFact[]): Promise<void>;
+    /** Returns products whose ranking features are due to be read. */
+    apply(tenant: string, changes: readonly ProductChange[], counted: readonly CountedFact[]): Promise<string[]>;
   };
+  /** Hands the products' ranking features, as the shards have them now, to who recommends. Never throws. */
+  readonly refreshValues: (tenant: string, products: readonly string[], now: number) => Promise<void>;
   readonly visitors: { apply(tenant: string, changes: readonly VisitorChange[]): Promise<void> };
   /** Counts and tells the outcomes of products that their lists showed. */
   readonly attribute: (tenant: string, outcomes: readonly Outcome[], now: number) => Promise<void>;
@@ -57,12 +60,21 @@ export async function keepShop(
     outcomes.push(...outcomesOf(event));
   }
   await Promise.all([
-    changes.length + counted.length > 0 ? deps.products.apply(tenant, changes, counted) : undefined,
+    changes.length + counted.length > 0 ? keepProducts(deps, tenant, { changes, counted, now }) : undefined,
     visitors.size > 0 ? deps.visitors.apply(tenant, [...visitors.values()]) : undefined,
     outcomes.length > 0 ? deps.attribute(tenant, outcomes, now) : undefined,
   ]);
   // After the histories: a list that is made now is made without them.
   if (withdrawn.size > 0) await deps.forgetLists(tenant, [...withdrawn]);
+}
+
+async function keepProducts(
+  deps: KeepShopDeps,
+  tenant: string,
+  { changes, counted, now }: { changes: readonly ProductChange[]; counted: readonly CountedFact[]; now: number },
+): Promise<void> {
+  const due = await deps.products.apply(tenant, changes, counted);
+  if (due.length > 0) await deps.refreshValues(tenant, due, now);
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] ? U[] : T[K] };

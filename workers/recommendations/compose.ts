@@ -16,11 +16,12 @@ import type { KeepShopDeps } from "../jobs/keep-shop.ts";
 import { Attribution } from "./attribution.ts";
 import { Exposures } from "./exposures.ts";
 import { openRecommender } from "./load-recommender.ts";
+import { PRODUCT_VALUES, PRODUCT_VALUES_PAGE, type ProductRefreshDeps, refreshProducts } from "./product-refresh.ts";
 import { RecommendationIds } from "./recommendation-ids.ts";
 import { RecommenderProvider, type RecommenderProviderDeps } from "./recommender-provider.ts";
 import type { RecommendationRouteDeps } from "./route.ts";
 import { RecommendationServer } from "./serve.ts";
-import { Shops } from "./shops.ts";
+import { type ProductSource, Shops } from "./shops.ts";
 import { VectorSearcher } from "./vector-searcher.ts";
 import { VisitorReader } from "./visitor-reader.ts";
 
@@ -30,6 +31,8 @@ interface SharedParts {
   readonly pseudonyms: (tenant: string) => Pseudonym;
   readonly metrics: MetricRegistry;
   readonly send: (events: readonly Event[]) => Promise<void>;
+  /** Vectors of any feature service, from the shards. */
+  readonly features: ProductRefreshDeps["vectors"];
   /** Null: embeddings are searched in the isolate. */
   readonly vectors: VectorSearch | null;
 }
@@ -42,10 +45,20 @@ const background = (promise: Promise<unknown>): void => waitUntil(promise);
 export function composeRecommendations(
   env: Env,
   config: Config,
-  { routing, store, pseudonyms, metrics, send, vectors }: SharedParts,
+  { routing, store, pseudonyms, metrics, send, features, vectors }: SharedParts,
 ): { readonly routes: Omit<RecommendationRouteDeps, "enqueue">; readonly keep: KeepShopDeps } {
   const products = new ProductCatalogues(inJurisdiction(env.PRODUCTS, config));
   const visitors = new VisitorHistories(inJurisdiction(env.VISITORS, config), config.visitorShardObjects);
+  const source: ProductSource = {
+    changes: (...page) => products.changes(...page),
+    rankings: (tenant) => products.rankings(tenant),
+    values: (tenant, after) => products.values(tenant, after, PRODUCT_VALUES_PAGE),
+  };
+  const refresh: ProductRefreshDeps = {
+    vectors: features,
+    keep: (tenant, values) => products.keepValues(tenant, values),
+    metrics,
+  };
   const ids = new RecommendationIds(config.pseudonymKey);
   const log = new ExposureLog(env.LOGS);
   const compares = config.recommendationControlShare > 0;
@@ -64,7 +77,7 @@ export function composeRecommendations(
   const precomputed = new PrecomputedLists(config.jurisdiction === null ? env.KV : null);
   const server = new RecommendationServer({
     provider,
-    shops: new Shops(products, background),
+    shops: new Shops(source, background),
     vectors: new VectorSearcher({ index: vectors, now, background, metrics }),
     visitors: new VisitorReader({ source: visitors, now, background }),
     precomputed,
@@ -91,7 +104,8 @@ export function composeRecommendations(
       pseudonyms,
     },
     keep: {
-      products,
+      products: { apply: (...batch) => products.apply(...batch, PRODUCT_VALUES) },
+      refreshValues: (...due) => refreshProducts(refresh, ...due),
       visitors,
       attribute: (...batch) => attribution.outcomes(...batch),
       forgetLists: (tenant, customers) => precomputed.forget(tenant, customers),

@@ -1,4 +1,5 @@
 import type { ProductChanges, ProductRankings } from "../../durable-objects/product-catalogue.core.ts";
+import type { ProductValuesPage } from "../../durable-objects/product-values.core.ts";
 import { Catalogue } from "../../models/recommend/catalogue.ts";
 import { EMPTY_ITEMS } from "../../models/recommend/item-table.ts";
 import type { LiveProduct } from "../../models/recommend/live-product.ts";
@@ -13,6 +14,8 @@ import type { LoadedRecommender } from "./load-recommender.ts";
 export const PRODUCTS_REFRESH_MS = 5_000;
 /** Rankings by the live counters. */
 const RANKINGS_REFRESH_MS = 30_000;
+/** Values of products' ranking features: their windows are of days, and they are read from the shards every ten minutes. */
+const VALUES_REFRESH_MS = 30_000;
 /** An isolate that nobody asked for so long waits for the products, and says so where they do not come: one may be withdrawn since. */
 const STALE_AFTER_MS = 15_000;
 /** How long a refresh is waited for: who comes later does not wait for one that hangs. */
@@ -37,6 +40,8 @@ const MAX_TENANTS = 32;
 export interface ProductSource {
   changes(tenant: string, after: { readonly cursor: number } | { readonly since: number }): Promise<ProductChanges>;
   rankings(tenant: string): Promise<ProductRankings>;
+  /** Values of products' own ranking features that were kept after a cursor; 0: all. */
+  values(tenant: string, after: number): Promise<ProductValuesPage>;
 }
 
 interface OpenShop {
@@ -55,6 +60,9 @@ class Shop {
   #cursor: { cursor: number } | { since: number };
   #rankings: ProductRankings = { popular: [], trending: [] };
   #rankedAt = 0;
+  /** Of the values that the open catalogue has: another one begins anew. */
+  #valuesCursor = 0;
+  #valuedAt = Number.NEGATIVE_INFINITY;
   #open: OpenShop | null = null;
   /** The table's time of the open recommender: 0 without one, so that every product is asked for. */
   #asOf: number;
@@ -89,6 +97,9 @@ class Shop {
     const catalogue = new Catalogue(bundle.table, loaded?.ids ?? new PackedLookup(EMPTY_ITEMS.ids));
     catalogue.apply([...this.#live.values()]);
     catalogue.rank(this.#rankings);
+    // They are not kept beside it: a hundred thousand products would be some megabytes more.
+    this.#valuesCursor = 0;
+    this.#valuedAt = Number.NEGATIVE_INFINITY;
     let control: Recommender | null = null;
     this.#open = {
       loaded,
@@ -149,6 +160,28 @@ class Shop {
     return false;
   }
 
+  /** Starts to read values of products where that is due. Apart from the products: an answer never waits for them, and is not stale without. */
+  refreshValues(now: number): Promise<void> | null {
+    if (this.#open === null || now - this.#valuedAt <= VALUES_REFRESH_MS) return null;
+    this.#valuedAt = now;
+    return this.#pullValues(this.#open).catch((error: unknown) =>
+      logWarning("values of products cannot be read", { reason: String(error) }),
+    );
+  }
+
+  async #pullValues(opened: OpenShop): Promise<void> {
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const values = await this.#source.values(this.#tenant, this.#valuesCursor);
+      // Another version was opened meanwhile, which begins with the first page.
+      if (this.#open !== opened) return;
+      // What was read before the model's table was made is older than the table.
+      opened.catalogue.setValues(values, opened.loaded?.bundle.asOf ?? 0);
+      this.#valuesCursor = values.cursor;
+      if (!values.more) return;
+    }
+    this.#valuedAt = Number.NEGATIVE_INFINITY;
+  }
+
   #keep(product: LiveProduct): void {
     if (this.#live.has(product.id) || this.#live.size < MAX_LIVE_PRODUCTS) this.#live.set(product.id, product);
     else this.#overflowed = true;
@@ -207,6 +240,8 @@ export class Shops {
     if (refreshing !== null) this.#background(refreshing);
     const stale = (): boolean => now - shop.refreshedAt > STALE_AFTER_MS;
     const opened = shop.open(loaded);
+    const valuing = shop.refreshValues(now);
+    if (valuing !== null) this.#background(valuing);
     if (this.#shops.size > 1) this.#makeRoom(shop);
     return { shop: opened, wait: stale() && shop.isYoung(now) ? refreshing : null, stale };
   }

@@ -1,3 +1,4 @@
+import type { ProductValuesPage } from "../../../durable-objects/product-values.core.ts";
 import type { ProductChanges } from "../../../durable-objects/product-catalogue.core.ts";
 import type { LiveProduct } from "../../../models/recommend/live-product.ts";
 import type { ProductSource } from "../../../workers/recommendations/shops.ts";
@@ -18,5 +19,21 @@ export class FakeProducts implements ProductSource {
 
   async rankings(): Promise<{ popular: string[]; trending: string[] }> {
     return { popular: this.popular, trending: this.popular.toReversed() };
+  }
+
+  /** Values in the order in which they were kept, all of one width. */
+  readonly kept: { product: string; at: number; numbers: readonly number[] }[] = [];
+  valuesHang = false;
+
+  values(_tenant: string, after: number): Promise<ProductValuesPage> {
+    if (this.valuesHang) return new Promise(() => {});
+    const page = this.kept.slice(after);
+    return Promise.resolve({
+      products: page.map((one) => one.product),
+      at: Float64Array.from(page, ({ at }) => at),
+      numbers: Float32Array.from(page.flatMap(({ numbers }) => numbers)),
+      cursor: this.kept.length,
+      more: false,
+    });
   }
 }

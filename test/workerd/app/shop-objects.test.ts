@@ -80,6 +80,40 @@ describe("the live products of a tenant", () => {
     await stub.apply([], [fact("new", "n-0", now)]);
     expect(await stub.rankings()).toEqual({ popular: ["old", "new"], trending: ["new", "old"] });
   });
+
+  it("have values of their features, due for what was touched and not read of late, then for what waits longest", async () => {
+    const stub = catalogue();
+    const now = Date.now();
+    const fact = (productId: string, identity: string) => ({ productId, identity, at: now, weight: 1 });
+    const wanted = { service: "s1", maxAgeMs: 600_000 };
+    const keep = (products: string[], at: number, value: number, service = "s1") =>
+      stub.keepValues({ service, at, products, numbers: new Float32Array(products.length * 2).fill(value) });
+    const many = Array.from({ length: 150 }, (_, at) => `p-${String(at).padStart(3, "0")}`);
+    const first = await stub.apply(
+      [],
+      many.map((id) => fact(id, id)),
+      wanted,
+    );
+    expect(first).toEqual(many.slice(0, 100));
+    await keep(first, now, 1);
+    // What found no room comes next, without being touched again.
+    const second = await stub.apply([], [fact("p-000", "again")], wanted);
+    expect(second.toSorted()).toEqual(many.slice(100));
+    await keep(second, now - 1_200_000, 2);
+    expect(await stub.apply([], [fact("p-001", "x"), fact("p-149", "y")], wanted)).toEqual(["p-149"]);
+    expect(await stub.apply([], [fact("p-001", "z")], { ...wanted, service: "s2" })).toEqual(["p-001"]);
+    await keep(["p-007"], now - 4_000_000, 9);
+    await keep(["p-140"], now - 1_200_000, 3);
+    const page = await stub.values(0, { service: "s1", width: 2 });
+    expect(page.products).toHaveLength(150);
+    const valueOf = (id: string) => page.numbers[page.products.indexOf(id) * 2 + 1];
+    expect([valueOf("p-007"), valueOf("p-140"), valueOf("p-100")]).toEqual([1, 3, 2]);
+    expect((await stub.values(page.cursor, { service: "s1", width: 2 })).products).toEqual([]);
+    await keep(["p-007"], now + 1, 4, "s2");
+    const next = await stub.values(page.cursor, { service: "s1", width: 2 });
+    expect([next.products, next.cursor > page.cursor]).toEqual([[], true]);
+    expect((await stub.values(0, { service: "s2", width: 2 })).products).toEqual(["p-007"]);
+  });
 });
 
 describe("the rankings of a shop", () => {

@@ -2,6 +2,7 @@ import { NOT_PLACED } from "../../../models/recommend/place-served.ts";
 import { describe, expect, it } from "vitest";
 import { openIds } from "../../../models/recommend/bundle.ts";
 import type { LiveProduct } from "../../../models/recommend/live-product.ts";
+import { PRODUCT_WIDTH } from "../../../models/recommend/ranking-service.ts";
 import { ANYONE } from "../../../models/recommend/recommend-request.ts";
 import type { LoadedRecommender } from "../../../workers/recommendations/load-recommender.ts";
 import { type ProductSource, Shops } from "../../../workers/recommendations/shops.ts";
@@ -83,6 +84,39 @@ describe("the products of an isolate", () => {
     let after = await visit(T + 2 * MINUTE, "shop", second);
     for (let pull = 0; pull < 3 && after.stale; pull++) after = await visit(T + 2 * MINUTE + pull, "shop", second);
     expect([after.stale, after.shown.includes("p-3"), after.shown.includes("p-4")]).toEqual([false, false, true]);
+  });
+
+  it("rank by values of products that are newer than the model's table, of every version anew, and go on where those cannot be read", async () => {
+    const source = new FakeProducts();
+    const { shops, visit, settle } = shopsOver(source);
+    const first = loadedOf("1", 0);
+    const numbers = (value: number) => Array.from({ length: PRODUCT_WIDTH }, () => value);
+    const [before, after] = [first.bundle.asOf - 1, first.bundle.asOf + 1];
+    source.kept.push({ product: "p-1", at: after, numbers: numbers(7) });
+    source.kept.push({ product: "p-2", at: before, numbers: numbers(8) });
+    source.kept.push({ product: "nobody", at: after, numbers: numbers(9) });
+    const valueOf = (item: number, loaded: LoadedRecommender, now: number): number => {
+      const out = new Float32Array(PRODUCT_WIDTH);
+      shops.of("shop", loaded, now).shop.catalogue.values.write(item, now, out, 0);
+      return out[0] ?? Number.NaN;
+    };
+    const table = (item: number): number => first.bundle.table.values[item * PRODUCT_WIDTH] ?? Number.NaN;
+    await visit(T, "shop", first);
+    await settle();
+    expect([valueOf(1, first, T), valueOf(2, first, T), valueOf(3, first, T)]).toEqual([7, table(2), table(3)]);
+    source.kept.push({ product: "p-3", at: after, numbers: numbers(6) });
+    const second = loadedOf("2", 0);
+    await visit(T + 1, "shop", second);
+    await settle();
+    expect([valueOf(1, second, T + 1), valueOf(3, second, T + 1)]).toEqual([7, 6]);
+    source.valuesHang = true;
+    source.kept.push({ product: "p-3", at: after, numbers: numbers(5) });
+    expect(await visit(T + MINUTE, "shop", second)).toMatchObject({ stale: false });
+    expect(valueOf(3, second, T + MINUTE)).toBe(6);
+    source.valuesHang = false;
+    await visit(T + 2 * MINUTE, "shop", second);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(valueOf(3, second, T + 2 * MINUTE)).toBe(5);
   });
 
   it("of many tenants stay within one budget: who asked least recently is read again", async () => {
