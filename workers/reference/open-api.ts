@@ -55,7 +55,8 @@ function operation(route: RouteDefinition): ZodOpenApiOperationObject {
 
 function contentOf(body: NonNullable<RouteDefinition["body"]>): ZodOpenApiContentObject {
   const schema = body.kind === "json" ? body.schema : ({ type: "string", format: "binary" } as const);
-  return Object.fromEntries(body.contentTypes.map((type) => [type, { schema }]));
+  const examples = body.kind === "json" && body.examples ? { examples: { ...body.examples } } : {};
+  return Object.fromEntries(body.contentTypes.map((type) => [type, { schema, ...examples }]));
 }
 
 function responsesOf(route: RouteDefinition): ZodOpenApiResponsesObject {
@@ -65,7 +66,7 @@ function responsesOf(route: RouteDefinition): ZodOpenApiResponsesObject {
     const schema = response.schema ?? ({ type: "string", format: "binary" } as const);
     responses[status as "200"] = {
       description: response.description,
-      content: { [type]: { schema } },
+      content: { [type]: { schema, ...(response.examples && { examples: { ...response.examples } }) } },
       ...(response.headers && { headers: headersOf(response.headers) }),
     };
   }

@@ -14,7 +14,12 @@ export interface JsonBody<S extends z.ZodType = z.ZodType> {
   readonly validation: "whole" | "each";
   readonly contentTypes: readonly string[];
   readonly maxBytes: number;
+  /** For people, by name: bodies that the route accepts. */
+  readonly examples?: Examples;
 }
+
+/** Values of a schema by name, as the document shows them. */
+export type Examples = Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>;
 
 export interface BytesBody {
   readonly kind: "bytes";
@@ -27,6 +32,7 @@ export interface ResponseDefinition {
   readonly schema?: z.ZodType;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly examples?: Examples;
 }
 
 /** Every success answer of an operation, by status. */
@@ -69,7 +75,7 @@ export function defineRoute<
 
 export function jsonBody<S extends z.ZodType>(
   schema: S,
-  options: { maxBytes: number; validation?: "whole" | "each"; contentTypes?: readonly string[] },
+  options: { maxBytes: number; validation?: "whole" | "each"; contentTypes?: readonly string[]; examples?: Examples },
 ): JsonBody<S> {
   return {
     kind: "json",
@@ -77,5 +83,6 @@ export function jsonBody<S extends z.ZodType>(
     validation: options.validation ?? "whole",
     contentTypes: options.contentTypes ?? ["application/json"],
     maxBytes: options.maxBytes,
+    ...(options.examples && { examples: options.examples }),
   };
 }

@@ -2,25 +2,30 @@ import * as z from "zod";
 import { Id, ModelName, ModelVersion, Timestamp } from "../primitives.ts";
 import { RECOMMENDATION_FLAGS } from "../recommendation-flags.ts";
 import { ARMS } from "../../recommend/experiment.ts";
-import { defineRoute, jsonBody, MODEL_VERSION_HEADER } from "./define.ts";
+import { defineRoute, type Examples, jsonBody, MODEL_VERSION_HEADER } from "./define.ts";
 
 /** 100 items: two screens of any shop; keeps the answer small and the ranking in budget. */
 export const MAX_RECOMMENDATIONS = 100;
 
-export const RecommendationPlacement = z
-  .enum(["home", "product", "basket", "category", "content", "trending"])
-  .meta({ id: "RecommendationPlacement" });
+export const RecommendationPlacement = z.enum(["home", "product", "basket", "category", "content", "trending"]).meta({
+  id: "RecommendationPlacement",
+  description:
+    "home: for the customer; product: to the product in view; basket: bought together with what is in it; category: within `categories`; content: " +
+    "like the product in view by category and brand; trending: what many look at now",
+});
 
 const RecommendationContext = z
   .strictObject({
     productId: Id.optional().meta({ description: "The product in view" }),
-    basket: z.array(Id).max(100).optional(),
-    sessionId: Id.optional(),
+    basket: z.array(Id).max(100).optional().meta({ description: "Products in the basket" }),
+    sessionId: Id.optional().meta({
+      description: "As in behaviour events; the history of somebody without an account",
+    }),
     recentProductIds: z.array(Id).max(100).optional().meta({ description: "Newest last" }),
-    excludeProductIds: z.array(Id).max(500).optional(),
-    categories: z.array(z.string().min(1).max(64)).max(16).optional(),
-    priceFrom: z.int().min(0).optional(),
-    priceTo: z.int().min(0).optional(),
+    excludeProductIds: z.array(Id).max(500).optional().meta({ description: "Never shown, whatever else is relaxed" }),
+    categories: z.array(z.string().min(1).max(64)).max(16).optional().meta({ description: "Only these" }),
+    priceFrom: z.int().min(0).optional().meta({ description: "Minor units" }),
+    priceTo: z.int().min(0).optional().meta({ description: "Minor units, not below `priceFrom`" }),
   })
   .meta({ id: "RecommendationContext" });
 
@@ -38,8 +43,15 @@ export const RecommendedItem = z
     productId: Id,
     position: z.int().min(1),
     score: z.number(),
-    source: z.string().max(64).meta({ description: "The candidate source that found the item" }),
-    reason: z.string().max(200),
+    source: z
+      .string()
+      .max(64)
+      .meta({
+        description:
+          "What speaks loudest for the item: embeddings, neighbours, sessions, repeat (of the visitor); similar, together, content (of the page); popular, " +
+          "trending, new, scores, catalogue (of the shop)",
+      }),
+    reason: z.string().max(200).meta({ description: "Why, for a person; products are named by their ids" }),
   })
   .meta({ id: "RecommendedItem" });
 
@@ -61,10 +73,30 @@ export const RecommendationResponse = z
   })
   .meta({ id: "RecommendationResponse" });
 
+const RECOMMENDATION_ID = "rec-mwp1jswm-rz1zj9ufzvur-i1NSosIq1e";
+const ANSWER = {
+  recommendationId: RECOMMENDATION_ID,
+  items: [
+    { productId: "prd-378", position: 1, score: 2.71, source: "repeat", reason: "You bought this before" },
+    {
+      productId: "prd-352",
+      position: 2,
+      score: 0.93,
+      source: "together",
+      reason: "Often bought together with prd-378",
+    },
+  ],
+  model: "product-recommendations",
+  modelVersion: "a225823f97bcb46d50e981f5c4218c3a057d59f71d3a8ced5a18b935d0b454f3",
+  arm: "recommender",
+  degraded: [],
+};
+
 const responses = {
   200: {
-    description: "Never empty while the catalogue is not",
+    description: "Never empty while there is a product that may be shown; where there is none, `degraded` says so",
     schema: RecommendationResponse,
+    examples: { list: { summary: "Two products with their reasons", value: ANSWER } },
     headers: { [MODEL_VERSION_HEADER]: "Version that ranked; `popularity` when none did" },
   },
 };
@@ -81,6 +113,25 @@ export const recommendProducts = defineRoute({
   errors: ["invalid-request"],
 });
 
+const REQUESTS: Examples = {
+  home: { summary: "For a customer", value: { userId: "cus-7", limit: 10 } },
+  product: {
+    summary: "On the page of a product, for somebody without an account",
+    value: { placement: "product", limit: 6, context: { productId: "prd-42", sessionId: "ses-9" } },
+  },
+  basket: {
+    summary: "Bought together with the basket",
+    value: { userId: "cus-7", placement: "basket", limit: 4, context: { basket: ["prd-42", "prd-50"] } },
+  },
+  category: {
+    summary: "In a category and a price band, without what the page shows already",
+    value: {
+      placement: "category",
+      context: { categories: ["laptops"], priceFrom: 50_000, priceTo: 150_000, excludeProductIds: ["prd-42"] },
+    },
+  },
+};
+
 export const recommend = defineRoute({
   operationId: "recommend",
   method: "post",
@@ -88,7 +139,7 @@ export const recommend = defineRoute({
   tag: "Recommendations",
   summary: "Products for a customer in a context",
   access: ["client"],
-  body: jsonBody(RecommendationRequest, { maxBytes: 64 * 1024 }),
+  body: jsonBody(RecommendationRequest, { maxBytes: 64 * 1024, examples: REQUESTS }),
   responses,
   errors: ["invalid-json", "invalid-request", "body-too-large"],
 });
@@ -106,6 +157,12 @@ export const recommendBulk = defineRoute({
       .meta({ id: "RecommendationBulkRequest" }),
     {
       maxBytes: 1024 * 1024,
+      examples: {
+        two: {
+          summary: "A home page and what goes with the basket, in one call",
+          value: { requests: [{ userId: "cus-7" }, { placement: "basket", context: { basket: ["prd-42"] } }] },
+        },
+      },
     },
   ),
   responses: {
@@ -133,6 +190,18 @@ export const FeedbackResponse = z.strictObject({ accepted: z.int().min(0), unkno
   description: "`unknown`: recommendation ids that no answer had, or that are too old",
 });
 
+const CLICK = { recommendationId: RECOMMENDATION_ID, productId: "prd-352", kind: "click", userId: "cus-7" };
+const FEEDBACK: Examples = {
+  click: { summary: "A product of the list was clicked", value: CLICK },
+  several: {
+    summary: "A purchase, and a product that the customer does not want to see again",
+    value: [
+      { ...CLICK, kind: "purchase" },
+      { ...CLICK, productId: "prd-378", kind: "dismiss" },
+    ],
+  },
+};
+
 export const sendFeedback = defineRoute({
   operationId: "sendFeedback",
   method: "post",
@@ -144,6 +213,7 @@ export const sendFeedback = defineRoute({
   access: ["client", "producer"],
   body: jsonBody(z.union([RecommendationFeedback, z.array(RecommendationFeedback).min(1).max(100)]), {
     maxBytes: 64 * 1024,
+    examples: FEEDBACK,
   }),
   responses: { 202: { description: "Handed to the durable queue", schema: FeedbackResponse } },
   errors: ["invalid-json", "invalid-request", "body-too-large", "recommendation-not-found"],

