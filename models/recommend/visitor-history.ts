@@ -1,5 +1,6 @@
 import type { StoredEvent } from "../contract/events.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { dismissedProducts, factAsOf } from "./contradictions.ts";
 import type { History } from "./history.ts";
 import type { RecommendPolicy, VisitorAction } from "./policy.ts";
 
@@ -10,6 +11,10 @@ export interface VisitorFact {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly quantity: number;
+  /** Of a purchase whose order was given back or charged back: when, epoch milliseconds. */
+  readonly returnedAt?: number;
+  /** Of a purchase: the same number wherever this product of this order is told. */
+  readonly told?: number;
 }
 
 /** A fact with whose it is and what tells it from others: the same fact twice has the same identity. */
@@ -20,6 +25,8 @@ export interface IdentifiedFact extends VisitorFact {
   readonly identity: string;
   /** Whether a recommendation led to it. */
   readonly led: boolean;
+  /** Which of several tellings of a fact holds: 1 for the order's own event, 0 for all others. */
+  readonly rank: 0 | 1;
 }
 
 /**
@@ -35,23 +42,24 @@ export function visitorFactsOf(event: StoredEvent): IdentifiedFact[] {
     const quantity = "quantity" in data ? data.quantity : 1;
     const { productId, recommendationId } = data;
     const owner = whose(data.customerId, data.sessionId);
-    return [{ productId, action, at, quantity, ...owner, identity: own, led: recommendationId !== undefined }];
+    return [{ productId, action, at, quantity, ...owner, identity: own, led: recommendationId !== undefined, rank: 0 }];
   }
   if (event.type === "behavior.purchase.v1") {
     const { orderId, lines, customerId, sessionId, recommendationId } = event.data;
     const led = recommendationId !== undefined;
-    return bought(lines, { at, orderId, led, ...whose(customerId, sessionId) });
+    return bought(lines, { at, orderId, led, rank: 0, ...whose(customerId, sessionId) });
   }
   if (event.type === "behavior.recommendation_feedback.v1") {
     const { productId, kind, customerId, sessionId } = event.data;
     // Clicks, carts and purchases come as events of their own; only a dismissal is told nowhere else.
     if (kind !== "dismiss") return [];
     const owner = whose(customerId, sessionId);
-    return [{ productId, action: "dismiss", at, quantity: 1, ...owner, identity: own, led: true }];
+    return [{ productId, action: "dismiss", at, quantity: 1, ...owner, identity: own, led: true, rank: 0 }];
   }
   if (event.type === "order.placed.v1") {
     const { orderId, lines, customerId, placedAt } = event.data;
-    return bought(lines, { at: Date.parse(placedAt), orderId, led: false, ...whose(customerId, undefined) });
+    const at = Date.parse(placedAt);
+    return bought(lines, { at, orderId, led: false, rank: 1, ...whose(customerId, undefined) });
   }
   return [];
 }
@@ -65,12 +73,17 @@ function whose(
 
 function bought(
   lines: readonly { productId: string; quantity: number }[],
-  { orderId, ...told }: Pick<IdentifiedFact, "at" | "customer" | "session" | "led"> & { readonly orderId: string },
+  {
+    orderId,
+    ...telling
+  }: Pick<IdentifiedFact, "at" | "customer" | "session" | "led" | "rank"> & {
+    readonly orderId: string;
+  },
 ): IdentifiedFact[] {
   const pieces = new Map<string, number>();
   for (const { productId, quantity } of lines) pieces.set(productId, (pieces.get(productId) ?? 0) + quantity);
   return Array.from(pieces, ([productId, quantity]) => {
-    return { productId, action: "purchase", quantity, ...told, identity: `order\n${orderId}\n${productId}` };
+    return { productId, action: "purchase", quantity, ...telling, identity: `order\n${orderId}\n${productId}` };
   });
 }
 
@@ -99,7 +112,7 @@ export function indexHistory(
   input: { readonly facts: readonly VisitorFact[]; readonly recent: readonly string[]; readonly now: number },
 ): IndexedHistory {
   const past = input.facts.filter((fact) => fact.at <= input.now);
-  const known = past.slice(-policy.maxEvents);
+  const known = past.slice(-policy.maxEvents).map((fact) => factAsOf(fact, input.now));
   const newest = known.at(-1);
   const open = newest !== undefined && input.now - newest.at <= policy.sessionGapSeconds * 1_000;
   const met = new Set(known.slice(open ? sessionStart(known, policy.sessionGapSeconds) : known.length).map(idOf));
@@ -117,7 +130,7 @@ export function indexHistory(
     items,
     actions: facts.map((fact) => fact.action),
     times: Float64Array.from(facts, (fact) => fact.at / 1_000),
-    dismissed: past.filter(({ action }) => action === "dismiss").map(({ productId }) => catalogue.indexOf(productId)),
+    dismissed: Array.from(dismissedProducts(past), (productId) => catalogue.indexOf(productId)),
   };
 }
 

@@ -22,3 +22,12 @@ export class SeededRandom {
     return Math.floor(this.next() * n);
   }
 }
+
+/** A copy in an order drawn from the seed. */
+export function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const random = new SeededRandom(seed);
+  return items
+    .map((item) => ({ item, at: random.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}

@@ -1,6 +1,7 @@
 import type { VisitorChange } from "../../durable-objects/visitor-history.core.ts";
 import type { CountedFact } from "../../durable-objects/product-catalogue.core.ts";
 import type { StoredEvent } from "../../models/contract/events.ts";
+import { consentChangeOf, returnedOrderOf } from "../../models/recommend/contradictions.ts";
 import { type ProductChange, productChangeOf } from "../../models/recommend/live-product.ts";
 import { type Outcome, outcomesOf } from "../../models/recommend/outcome.ts";
 import { visitorFactsOf } from "../../models/recommend/visitor-history.ts";
@@ -48,15 +49,14 @@ export async function keepShop(
       const visitor = customer !== null ? `c:${customer}` : session !== null ? `s:${session}` : null;
       if (visitor !== null) changeOf(visitors, visitor).facts.push(rest);
     }
-    if (event.type === "customer.consent.changed.v1" && event.data.purpose === "personalisation") {
-      const entry = changeOf(visitors, `c:${event.data.customerId}`);
-      // What takes effect later is taken as said now: a date far ahead would outlast every withdrawal.
-      const at = Math.min(Date.parse(event.data.effectiveAt), Date.parse(event.time));
-      const before = entry.consent;
-      const newer = before === undefined || at > before.at || (at === before.at && !event.data.granted);
-      if (newer) entry.consent = { granted: event.data.granted, at };
-      if (!event.data.granted) withdrawn.add(event.data.customerId);
+    const consent = consentChangeOf(event);
+    if (consent !== null) {
+      const { customer, ...change } = consent;
+      (changeOf(visitors, `c:${customer}`).consents ??= []).push(change);
+      if (!change.granted) withdrawn.add(customer);
     }
+    const returned = returnedOrderOf(event);
+    if (returned !== null) (changeOf(visitors, `c:${returned.customer}`).returned ??= []).push(returned);
     outcomes.push(...outcomesOf(event));
   }
   await Promise.all([
@@ -77,7 +77,7 @@ async function keepProducts(
   if (due.length > 0) await deps.refreshValues(tenant, due, now);
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] ? U[] : T[K] };
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer U)[] | undefined ? U[] : T[K] };
 
 function changeOf(visitors: Map<string, Mutable<VisitorChange>>, visitor: string): Mutable<VisitorChange> {
   const known = visitors.get(visitor);

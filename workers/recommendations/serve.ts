@@ -11,6 +11,7 @@ import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
 import type { PrecomputedList, PrecomputedLists } from "../adapters/precomputed-lists.ts";
 import { within } from "../deadline.ts";
+import { mergedHistories } from "../../models/recommend/contradictions.ts";
 import { type Arm, armOf } from "../../models/recommend/experiment.ts";
 import { virtualShardOf } from "../../models/sharding/virtual-shards.ts";
 import type { Exposure } from "./exposures.ts";
@@ -136,8 +137,7 @@ export class RecommendationServer {
       const refused = states.some((state) => state?.consent === false);
       const flags: RecommendationFlag[] = flag === null ? [] : [flag];
       if (refused) return { customer, session, facts: [], known: null, flags: [...flags, "not-personalised"] };
-      const facts = states.flatMap((state) => state?.facts ?? []);
-      if (states.length > 1) facts.sort((a, b) => a.at - b.at);
+      const facts = mergedHistories(states.map((state) => state?.facts ?? []));
       // The state's own array: what is made from it is kept as long as the state is.
       const [first] = states;
       const kind = customer === null ? "session" : "customer";

@@ -8,7 +8,7 @@ import { similarityLists } from "../../train/recommenders/item-knn.ts";
 import { interactionMatrix } from "../../train/recommenders/sparse-matrix.ts";
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import { ProductReplay } from "./product-replay.ts";
-import type { ShopLog } from "./shop-log.ts";
+import { isInterest, type ShopLog } from "./shop-log.ts";
 import type { ShopTraining } from "./training-logs.ts";
 
 /** Neighbours kept of each product. */
@@ -61,7 +61,7 @@ function interest(log: ShopLog, { items, until }: ShopTraining): { met: Float64A
   for (const [row, product] of log.product.entries()) {
     const at = log.at[row] ?? 0;
     const item = items.ofProduct[product] ?? -1;
-    if (at >= until || item < 0) continue;
+    if (at >= until || item < 0 || !isInterest(log, row)) continue;
     met[item] = (met[item] ?? 0) + 1;
     recent[item] = (recent[item] ?? 0) + 2 ** (-(until - at) / 1_000 / WEEK_SECONDS);
   }

@@ -1,9 +1,18 @@
 /** What the shop's log says to a recommender: what visitors did with products, and what became of the products. */
 import type { StoredEvent } from "../../../models/contract/events.ts";
 import { type ProductChange, productChangeOf } from "../../../models/recommend/live-product.ts";
+import {
+  type ConsentChange,
+  consentChangeOf,
+  consentOf,
+  returnedOrderOf,
+  supersedes,
+} from "../../../models/recommend/contradictions.ts";
 import { type IdentifiedFact, type VisitorFact, visitorFactsOf } from "../../../models/recommend/visitor-history.ts";
 import { NOTHING_SHOWN, shownBefore, type ShownLists } from "./shown-lists.ts";
 import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
+
+const DISMISS = VISITOR_ACTIONS.indexOf("dismiss");
 
 /** Facts grouped by visitor and, within a visitor, by time; columns of equal length. Plain data, so that a run can keep it. */
 export interface ShopLog {
@@ -27,6 +36,8 @@ export interface ShopLog {
   readonly led: Uint8Array;
   /** Facts of one order carry its number; -1 for all others. */
   readonly order: Int32Array;
+  /** When a purchase came back, epoch milliseconds; infinite for all others. */
+  readonly returnedAt: Float64Array;
   /** In order of time. */
   readonly changes: readonly ProductChange[];
   /** Recommendations as they were shown. */
@@ -36,37 +47,81 @@ export interface ShopLog {
   readonly until: number;
 }
 
-/** Each fact once: a purchase may be told by the order and by the behavioural event, and an event may be logged twice. */
+/**
+ * Each fact once, as histories have it (`models/recommend/contradictions.ts`): of several tellings the one that holds, nothing of who withdrew consent from
+ * before they gave it again, purchases with the time of their return.
+ */
 export function shopLog(events: Iterable<StoredEvent>): ShopLog {
-  const facts = new Map<string, IdentifiedFact>();
+  const told = new Tellings();
   const changes: ProductChange[] = [];
   for (const event of events) {
     const change = productChangeOf(event);
     if (change !== null) changes.push(change);
-    for (const fact of visitorFactsOf(event)) {
-      const before = facts.get(fact.identity);
-      // The telling that knows more of whose it was is kept; any of them may know that a list led there.
-      const best = before === undefined || known(fact) > known(before) ? fact : before;
-      facts.set(fact.identity, { ...best, led: fact.led || before?.led === true });
+    told.take(event);
+  }
+  return columns(told.facts(), changes);
+}
+
+/** A fact of somebody. */
+interface OwnedFact extends IdentifiedFact {
+  readonly visitor: string;
+}
+
+/** What events say of visitors, until all of it is known. */
+class Tellings {
+  /** By visitor and identity. */
+  readonly #facts = new Map<string, OwnedFact>();
+  /** Identities that are told of a customer, and those that a recommendation led to. */
+  readonly #ofCustomers = new Set<string>();
+  readonly #led = new Set<string>();
+  readonly #consents = new Map<string, ConsentChange[]>();
+  /** By customer and order. */
+  readonly #returned = new Map<string, number>();
+
+  take(event: StoredEvent): void {
+    for (const fact of visitorFactsOf(event)) this.#takeFact(fact);
+    const consent = consentChangeOf(event);
+    if (consent !== null) {
+      const before = this.#consents.get(consent.customer);
+      if (before) before.push(consent);
+      else this.#consents.set(consent.customer, [consent]);
+    }
+    const returned = returnedOrderOf(event);
+    if (returned !== null) {
+      const key = `${returned.customer}\n${returned.orderId}`;
+      this.#returned.set(key, Math.min(returned.at, this.#returned.get(key) ?? Infinity));
     }
   }
-  return columns(
-    [...facts.values()].filter((fact) => visitorOf(fact) !== null),
-    changes,
-  );
+
+  facts(): OwnedFact[] {
+    const since = new Map(Array.from(this.#consents, ([customer, changes]) => [customer, consentOf(changes).since]));
+    return [...this.#facts.values()].flatMap((fact): OwnedFact[] => {
+      const { customer, identity, at } = fact;
+      if (customer === null) return this.#ofCustomers.has(identity) ? [] : [fact];
+      if (at < (since.get(customer) ?? Number.NEGATIVE_INFINITY)) return [];
+      const returnedAt =
+        fact.action === "purchase" ? this.#returned.get(`${customer}\n${identity.split("\n")[1] ?? ""}`) : undefined;
+      const whole = { ...fact, led: this.#led.has(identity) };
+      return [returnedAt === undefined ? whole : { ...whole, returnedAt }];
+    });
+  }
+
+  #takeFact(fact: IdentifiedFact): void {
+    const { customer, session, identity } = fact;
+    if (customer !== null) this.#ofCustomers.add(identity);
+    if (fact.led) this.#led.add(identity);
+    const visitor = customer !== null ? `customer ${customer}` : session !== null ? `session ${session}` : null;
+    if (visitor === null) return;
+    const key = `${visitor}\n${identity}`;
+    const before = this.#facts.get(key);
+    if (before === undefined || supersedes(fact, before)) this.#facts.set(key, { ...fact, visitor });
+  }
 }
 
-const known = (fact: IdentifiedFact): number => (fact.customer === null ? 0 : 2) + (fact.session === null ? 0 : 1);
-
-function visitorOf({ customer, session }: IdentifiedFact): string | null {
-  if (customer !== null) return `customer ${customer}`;
-  return session === null ? null : `session ${session}`;
-}
-
-function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChange[]): ShopLog {
+function columns(facts: readonly OwnedFact[], changes: readonly ProductChange[]): ShopLog {
   const [visitors, products, orders] = [new Numbers(), new Numbers(), new Numbers()];
   const rows = facts
-    .map((fact) => ({ fact, visitor: visitors.of(visitorOf(fact) ?? ""), product: products.of(fact.productId) }))
+    .map((fact) => ({ fact, visitor: visitors.of(fact.visitor), product: products.of(fact.productId) }))
     .sort((a, b) => a.visitor - b.visitor || a.fact.at - b.fact.at || (a.fact.identity < b.fact.identity ? -1 : 1));
   const start = new Int32Array(visitors.names.length + 1);
   for (const { visitor } of rows) start[visitor + 1] = (start[visitor + 1] ?? 0) + 1;
@@ -85,8 +140,9 @@ function columns(facts: readonly IdentifiedFact[], changes: readonly ProductChan
     quantity: Float32Array.from(rows, ({ fact }) => fact.quantity),
     led: Uint8Array.from(rows, ({ fact }) => (fact.led ? 1 : 0)),
     order: Int32Array.from(rows, ({ fact }) =>
-      fact.action === "purchase" ? orders.of(fact.identity.split("\n").slice(0, 2).join("\n")) : -1,
+      fact.action === "purchase" ? orders.of(`${fact.visitor}\n${fact.identity.split("\n")[1] ?? ""}`) : -1,
     ),
+    returnedAt: Float64Array.from(rows, ({ fact }) => fact.returnedAt ?? Infinity),
     changes: changes.toSorted((a, b) => a.at - b.at),
     shown: NOTHING_SHOWN,
     from: at.reduce((least, time) => Math.min(least, time), at[0] ?? 0),
@@ -114,10 +170,19 @@ export function factsBefore(log: ShopLog, until: number): ShopLog {
     quantity: Float32Array.from(rows, (row) => log.quantity[row] ?? 1),
     led: Uint8Array.from(rows, (row) => log.led[row] ?? 0),
     order: Int32Array.from(rows, (row) => log.order[row] ?? -1),
+    returnedAt: Float64Array.from(rows, (row) => {
+      const returnedAt = log.returnedAt[row] ?? Infinity;
+      return returnedAt < until ? returnedAt : Infinity;
+    }),
     changes: log.changes.filter((change) => change.at < until),
     shown: shownBefore(log.shown, until),
     until: at.reduce((most, time) => Math.max(most, time), 0),
   };
+}
+
+/** Whether a fact speaks for its product: whoever dismissed it did not want it. */
+export function isInterest(log: ShopLog, row: number): boolean {
+  return log.action[row] !== DISMISS;
 }
 
 /** Names numbered by first appearance. */
@@ -137,11 +202,13 @@ class Numbers {
 export function factsOf(log: ShopLog, visitor: number): VisitorFact[] {
   const facts: VisitorFact[] = [];
   for (let row = log.start[visitor] ?? 0; row < (log.start[visitor + 1] ?? 0); row++) {
+    const returnedAt = log.returnedAt[row] ?? Infinity;
     facts.push({
       productId: log.productIds[log.product[row] ?? -1] ?? "",
       action: VISITOR_ACTIONS[log.action[row] ?? 0] ?? "view",
       at: log.at[row] ?? 0,
       quantity: log.quantity[row] ?? 1,
+      ...(returnedAt !== Infinity && { returnedAt }),
     });
   }
   return facts;

@@ -1,7 +1,7 @@
 /** A shop's log up to a moment, as the trainers take it: by visitor, by visit and by basket, over one numbering of the products. */
 import type { TrainingLog } from "../../train/recommenders/training-log.ts";
 import { bookBefore, type ProductBook } from "./products-at.ts";
-import type { ShopLog } from "./shop-log.ts";
+import { isInterest, type ShopLog } from "./shop-log.ts";
 
 /** The catalogue that item indices count in: products by falling number of visitors, those that nobody has met yet last. */
 export interface ItemNumbers {
@@ -37,8 +37,8 @@ export function trainingBefore(log: ShopLog, until: number, gapSeconds: number):
       visitOf[row] = visit;
     }
   }
-  const rows = Array.from(log.product.keys()).filter((row) => (log.at[row] ?? 0) < until);
-  const bought = rows.filter((row) => (log.order[row] ?? -1) >= 0);
+  const rows = Array.from(log.product.keys()).filter((row) => (log.at[row] ?? 0) < until && isInterest(log, row));
+  const bought = rows.filter((row) => (log.order[row] ?? -1) >= 0 && (log.returnedAt[row] ?? Infinity) >= until);
   bought.sort((a, b) => (log.order[a] ?? 0) - (log.order[b] ?? 0) || (log.at[a] ?? 0) - (log.at[b] ?? 0) || a - b);
   return {
     until,
@@ -57,7 +57,7 @@ function numberItems(log: ShopLog, until: number, book: ProductBook): ItemNumber
   for (let visitor = 0; visitor < log.visitors; visitor++) {
     for (let row = log.start[visitor] ?? 0; row < (log.start[visitor + 1] ?? 0); row++) {
       const product = log.product[row] ?? 0;
-      if ((log.at[row] ?? 0) >= until) continue;
+      if ((log.at[row] ?? 0) >= until || !isInterest(log, row)) continue;
       met[product] = 1;
       if (last[product] !== visitor) visitors[product] = (visitors[product] ?? 0) + 1;
       last[product] = visitor;

@@ -134,7 +134,7 @@ describe("outcomes of lists", () => {
     const stub = object();
     const list: AnsweredList = { id: "l", at: NOW, arm: "recommender", visitor: "c:a", products: ["a"] };
     await stub.attribute([list], []);
-    await stub.apply([{ visitor: "c:a", facts: [], consent: { granted: false, at: NOW } }]);
+    await stub.apply([{ visitor: "c:a", facts: [], consents: [{ granted: false, at: NOW }] }]);
     const after = await stub.attribute([], [{ list: "l", productId: "a", kind: "purchase", at: NOW }]);
     expect([after.counted.length, after.sums]).toEqual([1, []]);
   });

@@ -157,6 +157,7 @@ describe("histories of visitors", () => {
         at: T + from + at,
         quantity: 1,
         identity: `i-${from + at}`,
+        rank: 0 as const,
       };
     });
 
@@ -178,7 +179,14 @@ describe("histories of visitors", () => {
   it("keep three hundred where all were of one moment, and what was dismissed however much was done since", async () => {
     const stub = histories();
     const order = facts(500).map((fact) => ({ ...fact, at: T, action: "purchase" as const }));
-    const dismissed = { productId: "p-x", action: "dismiss" as const, at: T - 5, quantity: 1, identity: "d" };
+    const dismissed = {
+      productId: "p-x",
+      action: "dismiss" as const,
+      at: T - 5,
+      quantity: 1,
+      identity: "d",
+      rank: 0 as const,
+    };
     await stub.apply([{ visitor: "c:a", facts: [dismissed, ...order] }]);
     const [state] = await stub.states(["c:a"]);
     const actions = state?.facts.map(({ action }) => action) ?? [];
@@ -210,7 +218,7 @@ describe("histories of visitors", () => {
       [false, true],
     ]) {
       const stub = histories();
-      for (const granted of order) await stub.apply([{ visitor: "c:a", facts: [], consent: { granted, at: T } }]);
+      for (const granted of order) await stub.apply([{ visitor: "c:a", facts: [], consents: [{ granted, at: T }] }]);
       expect((await stub.states(["c:a"]))[0]?.consent).toBe(false);
     }
   });
@@ -218,11 +226,14 @@ describe("histories of visitors", () => {
   it("hold nothing of who withdrew consent, whatever arrives late, until it is given again", async () => {
     const stub = histories();
     await stub.apply([{ visitor: "c:a", facts: facts(3) }]);
-    await stub.apply([{ visitor: "c:a", facts: facts(2, 5), consent: { granted: false, at: T + 10 } }]);
+    await stub.apply([{ visitor: "c:a", facts: facts(2, 5), consents: [{ granted: false, at: T + 10 }] }]);
     expect(await stub.states(["c:a"])).toEqual([{ facts: [], consent: false }]);
-    await stub.apply([{ visitor: "c:a", facts: facts(1), consent: { granted: true, at: T + 5 } }]);
+    await stub.apply([{ visitor: "c:a", facts: facts(1), consents: [{ granted: true, at: T + 5 }] }]);
     expect(await stub.states(["c:a"])).toEqual([{ facts: [], consent: false }]);
-    await stub.apply([{ visitor: "c:a", facts: facts(1), consent: { granted: true, at: T + 20 } }]);
-    expect(await stub.states(["c:a"])).toMatchObject([{ facts: [{ productId: "p-0" }], consent: true }]);
+    // Given again: what was before stays forgotten, also where it is told once more.
+    await stub.apply([
+      { visitor: "c:a", facts: [...facts(1), ...facts(1, 25)], consents: [{ granted: true, at: T + 20 }] },
+    ]);
+    expect(await stub.states(["c:a"])).toMatchObject([{ facts: [{ productId: "p-25" }], consent: true }]);
   });
 });
