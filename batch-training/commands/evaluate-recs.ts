@@ -9,6 +9,7 @@ import {
 } from "../evaluate/recommenders/prepare.ts";
 import { evaluateRecommenders } from "../evaluate/recommenders/evaluate-recommenders.ts";
 import { describeEvaluation, evaluationReport } from "../evaluate/recommenders/report.ts";
+import { describeLeftOut } from "../evaluate/recommenders/left-out.ts";
 import { parseSplit, SplitError } from "../evaluate/recommenders/split.ts";
 import { INTERACTION_FORMATS, InteractionError, type InteractionFormat } from "../sources/interaction-format.ts";
 import { RECOMMENDERS } from "../train/recommenders/catalog.ts";
@@ -61,6 +62,7 @@ export const evaluateRecs = strictCommand({
     folds: setting("validation cuts settings are chosen on", "N", "2"),
     validationCases: setting("validation cases settings are chosen on, at most", "N", "700"),
     neighbours: setting("entries of each served neighbour list", "N", "100"),
+    bags: setting("second stages fitted with seeds of their own and averaged", "N", "1"),
     served: { type: "boolean", default: false, description: "measure the served form, lists cut to --neighbours" },
     json: option("write the report as JSON", "FILE"),
   },
@@ -91,6 +93,7 @@ export const evaluateRecs = strictCommand({
       blend,
       twoStage,
       rank: { k, exclude: rules.exclude },
+      bags: wholeNumber("bags", args.bags, [1, 20]),
       context: { seed: rules.seed, threads: wholeNumber("threads", args.threads, [1, 256]) },
       neighbours: wholeNumber("neighbours", args.neighbours, [1, 10_000]),
       served: args.served,
@@ -101,13 +104,22 @@ export const evaluateRecs = strictCommand({
     if (args.json === undefined) return;
     const parameters = {
       data: args.data,
+      test: args.test ?? null,
+      valid: args.valid ?? null,
+      candidates: args.candidates ?? null,
       split: args.split,
       task: args.task,
       items,
       k,
       seed: rules.seed,
+      folds: rules.folds,
+      validationCases: rules.validationCases,
+      bags: Number(args.bags),
+      cases: prepared.cases.length,
+      ...countRows(prepared),
+      ...prepared.leftOut,
     };
-    const report = evaluationReport(evaluations, { ...parameters, cases: prepared.cases.length });
+    const report = evaluationReport(evaluations, parameters);
     await writeFile(args.json, `${JSON.stringify(report, null, 2)}\n`).catch((error: Error) => {
       throw new UserError(`cannot write ${args.json ?? ""}: ${error.message}`);
     });
@@ -141,7 +153,18 @@ function chooseModels(list: string): { models: readonly Recommender[]; blend: bo
   };
 }
 
-function describePrepared({ log, cases, folds, readings }: Prepared): void {
+/** Rows of all files that were not used, for the report. */
+function countRows({ readings }: Prepared): Record<"refusedRows" | "repeatedRows" | "contradictoryRows", number> {
+  const counts = { refusedRows: 0, repeatedRows: 0, contradictoryRows: 0 };
+  for (const { refused, repeated, contradictory } of readings.values()) {
+    for (const rows of refused.values()) counts.refusedRows += rows;
+    counts.repeatedRows += repeated;
+    counts.contradictoryRows += contradictory;
+  }
+  return counts;
+}
+
+function describePrepared({ log, cases, folds, readings, leftOut }: Prepared): void {
   for (const [path, reading] of readings) {
     const refused = [...reading.refused].map(([reason, count]) => `${count} ${reason}`).join(", ");
     const repeated =
@@ -153,6 +176,7 @@ function describePrepared({ log, cases, folds, readings }: Prepared): void {
   console.error(
     `training: ${log.users} users, ${log.items} items, ${log.item.length} events; ${cases.length} test cases; ${folds.map((fold) => fold.cases.length).join(" + ")} validation cases`,
   );
+  console.error(describeLeftOut(leftOut));
 }
 
 function asUsage<T>(make: () => T): T {

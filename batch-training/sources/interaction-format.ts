@@ -74,18 +74,25 @@ export function detectFormat(first: string): InteractionFormat {
   return "delimited";
 }
 
-/** Values above this are milliseconds: as seconds they would lie after the year 5138. */
-const MILLISECONDS_FROM = 1e11;
+/** Numbers from each of these on count thousandths, millionths, billionths of a second: as what is above they would lie after the year 5138. */
+const UNITS_FROM: readonly (readonly [from: number, perSecond: number])[] = [
+  [1e17, 1e9],
+  [1e14, 1e6],
+  [1e11, 1e3],
+];
 
 /**
- * Seconds since 1970: a number of seconds or milliseconds, or ISO 8601 (a space instead of `T` is accepted, a time without a
+ * Seconds since 1970: a number of seconds, milliseconds, microseconds or nanoseconds, or ISO 8601 (a space instead of `T` is accepted, a time without a
  * zone is UTC so that results do not depend on where they are computed). NaN when unreadable.
  */
 export function parseTime(text: string): number {
   const trimmed = text.trim();
   if (trimmed === "") return Number.NaN;
   const number = Number(trimmed);
-  if (Number.isFinite(number)) return Math.abs(number) > MILLISECONDS_FROM ? number / 1000 : number;
+  if (Number.isFinite(number)) {
+    const unit = UNITS_FROM.find(([from]) => Math.abs(number) > from);
+    return number / (unit?.[1] ?? 1);
+  }
   const iso = trimmed.replace(" ", "T");
   const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(iso) || !iso.includes("T");
   return Date.parse(zoned ? iso : `${iso}Z`) / 1000;

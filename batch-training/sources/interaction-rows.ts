@@ -86,7 +86,8 @@ async function* movielensRows(source: AsyncIterable<string>): AsyncGenerator<Raw
 async function* adjacencyRows(source: AsyncIterable<string>): AsyncGenerator<RawInteraction> {
   for await (const line of source) {
     const [user = "", ...items] = line.trim().split(/ +/);
-    for (const item of items) yield { user, item, time: undefined, value: undefined };
+    // A user without items is refused and counted as such.
+    for (const item of items.length === 0 ? [""] : items) yield { user, item, time: undefined, value: undefined };
   }
 }
 

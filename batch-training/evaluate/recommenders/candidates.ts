@@ -42,6 +42,14 @@ export async function readCandidates(path: string, users: Vocabulary, items: Voc
   return { testItem, negatives };
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a folder",
+  Z_BUF_ERROR: "the gzip stream ends too early: the file was cut off",
+  Z_DATA_ERROR: "the gzip stream is damaged",
+  ERR_BUFFER_TOO_LARGE: `more than ${MAX_BYTES} bytes`,
+};
+
 async function readRecords(path: string): Promise<string[][]> {
   try {
     const raw = await readFile(path);
@@ -49,29 +57,37 @@ async function readRecords(path: string): Promise<string[][]> {
     return parse(bytes, { bom: true, skip_empty_lines: true, relax_column_count: true });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new InteractionError(`${path}: ${code === "ENOENT" ? "there is no such file" : message}`);
+    throw new InteractionError(`${path}: ${REASONS[code ?? ""] ?? message}`);
   }
 }
 
-/** As many unseen items for each user as the file gives, drawn with a seed: what settings are chosen on. */
+/**
+ * As many unseen items for each user as the file gives, drawn with a seed: what settings are chosen on.
+ * @param rows rows of `log` that may be known: all training rows, and none that is reported on
+ */
 export function drawNegatives(
   log: Interactions,
-  options: { readonly users: Iterable<number>; readonly items: number; readonly count: number; readonly seed: number },
+  rows: Int32Array,
+  options: { readonly users: Iterable<number>; readonly count: number; readonly seed: number },
 ): Map<number, readonly number[]> {
   const seen = new Map<number, Set<number>>();
-  for (const [row, user] of log.user.entries()) {
+  const known = new Set<number>();
+  for (const row of rows) {
+    const [user, item] = [log.user[row] ?? -1, log.item[row] ?? -1];
     const own = seen.get(user) ?? new Set<number>();
-    own.add(log.item[row] ?? -1);
+    own.add(item);
     seen.set(user, own);
+    known.add(item);
   }
+  const items = [...known];
   const random = seededRandom(options.seed);
   const drawn = new Map<number, readonly number[]>();
   for (const user of options.users) {
     const own = seen.get(user) ?? new Set<number>();
     const chosen = new Set<number>();
-    const wanted = Math.min(options.count, options.items - own.size);
+    const wanted = Math.min(options.count, items.length - own.size);
     while (chosen.size < wanted) {
-      const item = drawInteger(random, options.items);
+      const item = items[drawInteger(random, items.length)] ?? -1;
       if (!own.has(item)) chosen.add(item);
     }
     drawn.set(user, [...chosen]);

@@ -102,11 +102,22 @@ function setCase(rows: Int32Array, { source, catalogue, cluster, options }: Case
   if (relevantCount === 0) return [];
   const given = options.candidates?.get(user);
   if (options.candidates !== undefined && given === undefined) return [];
-  const candidates =
-    given === undefined ? null : Int32Array.from(new Set([...relevant, ...given.map((item) => catalogue.item(item))]));
+  const candidates = given === undefined ? null : candidatesOf(relevant, given, catalogue);
   const at = source.time[rows[0] ?? 0] ?? Number.NaN;
   const idealCount = Math.max(relevantCount, Math.round((had.size + relevantCount) * (options.idealShare ?? 0)));
   return [{ history, at, relevant, relevantCount, idealCount, candidates, cluster, known: had.size }];
+}
+
+/** Each item of the catalogue once; every one outside it keeps its place at the end of the list. */
+function candidatesOf(relevant: ReadonlySet<number>, given: readonly number[], catalogue: Catalogue): Int32Array {
+  const inside = new Set(relevant);
+  let outside = 0;
+  for (const item of new Set(given)) {
+    const index = catalogue.item(item);
+    if (index < 0) outside++;
+    else inside.add(index);
+  }
+  return Int32Array.of(...inside, ...Array.from({ length: outside }, () => -1));
 }
 
 function nextCases(rows: Int32Array, { source, catalogue, cluster }: CaseContext): Case[] {

@@ -30,6 +30,8 @@ export interface EvaluationPlan {
   /** Which combinations of the models are made, too. */
   readonly blend: boolean;
   readonly twoStage: boolean;
+  /** Second stages that are averaged. */
+  readonly bags: number;
   readonly log: TrainingLog;
   readonly cases: readonly Case[];
   readonly folds: readonly Validation[];
@@ -95,7 +97,11 @@ function learnBlend(plan: EvaluationPlan, found: readonly Found[]): Combination 
 async function learnTwoStage(plan: EvaluationPlan, found: readonly Found[]): Promise<Combination> {
   const started = plan.now();
   const names = plan.models.map((model) => model.name);
-  const learned = await fitTwoStage(foldParts(plan, found), names, { ...plan.rank, context: plan.context });
+  const learned = await fitTwoStage(foldParts(plan, found), names, {
+    ...plan.rank,
+    context: plan.context,
+    bags: plan.bags,
+  });
   const fitSeconds = (plan.now() - started) / 1000;
   plan.progress(`two-stage: validation NDCG ${learned.validation.toFixed(4)} in ${fitSeconds.toFixed(1)} s`);
   return {

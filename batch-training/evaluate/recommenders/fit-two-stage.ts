@@ -1,5 +1,11 @@
 import { listQuality } from "../../../models/stats/recommendation-metrics.ts";
-import { fitRanker, joinRows, type Ranker, type RankingRows } from "../../train/recommenders/two-stage/fit-ranker.ts";
+import {
+  fitRanker,
+  joinRows,
+  type Ranker,
+  RANKER_PARAMETERS,
+  type RankingRows,
+} from "../../train/recommenders/two-stage/fit-ranker.ts";
 import { itemStatistics } from "../../train/recommenders/two-stage/item-statistics.ts";
 import {
   type RankingCandidates,
@@ -41,7 +47,7 @@ interface Block {
 export async function fitTwoStage(
   folds: readonly TwoStageFold[],
   names: readonly string[],
-  options: RankOptions & { readonly context: FitContext },
+  options: RankOptions & { readonly context: FitContext; readonly bags: number },
 ): Promise<LearnedTwoStage> {
   const blocks = folds.flatMap((fold) => {
     // A single fold judges itself by halves; sessions and users stay whole.
@@ -50,13 +56,14 @@ export async function fitTwoStage(
     return halves.filter((cases) => cases.length > 0).map((cases) => blockOf({ ...fold, cases }, names, options));
   });
   if (blocks.length < 2) throw new SplitError("a second stage needs validation cases of two users or sessions");
+  const fitting = { ...options.context, parameters: { ...RANKER_PARAMETERS, bags: options.bags } };
   const qualities: number[] = [];
   for (const [held, block] of blocks.entries()) {
     const others = blocks.filter((_, index) => index !== held).map(({ rows }) => rows);
-    const ranker = await fitRanker(joinRows(others), options.context);
+    const ranker = await fitRanker(joinRows(others), fitting);
     qualities.push(blockQuality(block, ranker, options));
   }
-  const ranker = await fitRanker(joinRows(blocks.map(({ rows }) => rows)), options.context);
+  const ranker = await fitRanker(joinRows(blocks.map(({ rows }) => rows)), fitting);
   return { ranker, validation: qualities.reduce((sum, value) => sum + value, 0) / Math.max(1, qualities.length) };
 }
 

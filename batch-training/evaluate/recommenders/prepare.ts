@@ -10,6 +10,7 @@ import {
 import { type TrainingLog, trainingLog } from "../../train/recommenders/training-log.ts";
 import { type CandidateFile, drawNegatives, readCandidates } from "./candidates.ts";
 import { buildCases, type Case } from "./cases.ts";
+import { countLeftOut, type LeftOut } from "./left-out.ts";
 import type { Validation } from "./search.ts";
 import type { Exclusion } from "./top-items.ts";
 import { type Split, SplitError, type SplitRule, splitRows, validationSplit } from "./split.ts";
@@ -38,6 +39,7 @@ export interface Prepared {
   readonly cases: readonly Case[];
   readonly folds: readonly Validation[];
   readonly readings: ReadonlyMap<string, InteractionReading>;
+  readonly leftOut: LeftOut;
 }
 
 /** Several readings as one log; rows of the second follow those of the first. */
@@ -98,12 +100,7 @@ export async function prepareEvaluation(files: EvaluationFiles, rules: Evaluatio
         candidates === null
           ? {}
           : {
-              candidates: drawLike(candidates, {
-                log,
-                rows: inner.test,
-                items: items.ids.length,
-                seed: rules.seed + fold,
-              }),
+              candidates: drawLike(candidates, { log, train: split.train, test: inner.test, seed: rules.seed + fold }),
             };
       const innerLog = trainingLog(log, inner.train);
       const innerCases = buildCases(log, inner.test, { ...options, ...drawn, idealShare, log: innerLog });
@@ -111,10 +108,15 @@ export async function prepareEvaluation(files: EvaluationFiles, rules: Evaluatio
       return { log: innerLog, cases: sample(innerCases, rules.validationCases, rules.seed) };
     },
   );
-  return { log: training, cases, folds, readings };
+  const leftOut = countLeftOut(log, split.test, { log: training, cases, newOnly: options.newOnly && !rules.next });
+  return { log: training, cases, folds, readings, leftOut };
 }
 
 function checkFiles(files: EvaluationFiles, rules: EvaluationRules): void {
+  const given = [files.data, files.test, files.valid, files.candidates].flatMap((path) => path ?? []);
+  const twice = given.find((path, at) => given.indexOf(path) !== at);
+  if (twice !== undefined)
+    throw new SplitError(`${twice} is given twice: --data, --test, --valid and --candidates name different files`);
   if (rules.split.kind === "given" && files.test === null) throw new SplitError("--split given needs --test FILE");
   if (rules.split.kind !== "given" && files.test !== null) {
     throw new SplitError("--test FILE goes with --split given; other splits cut --data themselves");
@@ -146,16 +148,16 @@ function innerSplit(
 ): Split {
   let testEnd = -Infinity;
   for (const row of split.test) testEnd = Math.max(testEnd, log.time[row] ?? Number.NaN);
-  return validationSplit(log, split.train, { rule: rules.split, next: rules.next, testEnd, fold });
+  return validationSplit(log, split.train, { rule: rules.split, next: rules.next, testEnd, fold, folds: rules.folds });
 }
 
 function drawLike(
   file: CandidateFile,
-  options: { readonly log: Interactions; readonly rows: Int32Array; readonly items: number; readonly seed: number },
+  { log, train, test, seed }: Split & { readonly log: Interactions; readonly seed: number },
 ): Map<number, readonly number[]> {
   const count = Math.max(...[...file.negatives.values()].map((list) => list.length));
-  const users = new Set([...options.rows].map((row) => options.log.user[row] ?? -1));
-  return drawNegatives(options.log, { users, items: options.items, count, seed: options.seed });
+  const users = new Set([...test].map((row) => log.user[row] ?? -1));
+  return drawNegatives(log, train, { users, count, seed });
 }
 
 function sample(cases: readonly Case[], limit: number, seed: number): readonly Case[] {

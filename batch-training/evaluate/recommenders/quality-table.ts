@@ -122,7 +122,11 @@ export class QualityTable {
         });
         return this.#slice(low === high ? `${low}` : high === Infinity ? `${low}+` : `${low}-${high}`, members, seed);
       }).filter((slice) => slice.cases > 0),
-      coverage: catalogueCoverage(this.#lists, items),
+      // Given candidates may lie outside the catalogue.
+      coverage: catalogueCoverage(
+        this.#lists.map((list) => list.filter((item) => item >= 0)),
+        items,
+      ),
       gini: exposureGini(exposures),
       popularityLift: popularityLift(shown, profiles === 0 ? 0 : profile / profiles),
     };

@@ -1,6 +1,7 @@
 import { type Random, seededRandom } from "../../../models/stats/random.ts";
 import { shuffle } from "../../../models/stats/random-draws.ts";
 import type { Interactions } from "../../sources/interactions.ts";
+import { parseTime } from "../../sources/interaction-format.ts";
 import { eventOrder } from "../../train/recommenders/training-log.ts";
 
 /** How a log is cut into what is known and what is asked for. */
@@ -34,8 +35,7 @@ export function parseSplit(text: string): SplitRule {
     throw new SplitError(`"${text}": the fraction lies between 0 and 1, the seed is a whole number`);
   }
   if (kind === "by-time") {
-    const date = [first, ...rest].join(":");
-    const from = Date.parse(date.includes("T") && !/Z|[+-]\d\d:?\d\d$/.test(date) ? `${date}Z` : date) / 1000;
+    const from = parseTime([first, ...rest].join(":"));
     if (Number.isFinite(from)) return { kind, from };
     throw new SplitError(`"${text}": not a date; write by-time:2011-09-04 or by-time:2011-09-04T09:34:00Z`);
   }
@@ -76,10 +76,25 @@ export function splitRows(log: Interactions, rows: Int32Array, rule: Exclude<Spl
       for (const [place, row] of order.entries()) (place < cut ? train : test).push(row);
     });
   }
-  if (train.length === 0) throw new SplitError("the split leaves nothing to train on");
-  if (test.length === 0) throw new SplitError("the split leaves nothing to test on");
+  if (train.length === 0) throw new SplitError(`the split leaves nothing to train on${spanOf(log, rows)}`);
+  if (test.length === 0) throw new SplitError(`the split leaves nothing to test on${spanOf(log, rows)}`);
   return { train: Int32Array.from(train), test: Int32Array.from(test) };
 }
+
+/** Where the rows lie in time, for someone who has to choose another date. */
+function spanOf({ time }: Interactions, rows: Int32Array): string {
+  let [first, last] = [Infinity, -Infinity];
+  for (const row of rows) {
+    first = Math.min(first, time[row] ?? Number.NaN);
+    last = Math.max(last, time[row] ?? Number.NaN);
+  }
+  const text = (seconds: number): string => new Date(seconds * 1_000).toISOString();
+  const readable = Math.abs(first) < LATEST_SECONDS && Math.abs(last) < LATEST_SECONDS;
+  return readable ? `; the rows lie between ${text(first)} and ${text(last)}` : "";
+}
+
+/** Times beyond this have no date (ECMA-262, 21.4.1.1). */
+const LATEST_SECONDS = 8.64e12;
 
 function shuffled(rows: Int32Array, random: Random): Int32Array {
   const copy = rows.slice();
@@ -97,15 +112,23 @@ const GIVEN_VALIDATION = 0.15;
 
 /**
  * The same kind of cut once more inside the training rows, for choosing settings. Fold 0 is the nearest to the reported cut; further folds
- * repeat it with another seed, one interaction earlier, or one slice earlier. By time: a slice as long as the test slice, just before it. For a
+ * repeat it with another seed, one interaction earlier, or one slice earlier. By time: a slice as long as the test slice just before it, shorter
+ * where the training rows would not reach back that far: every fold and what it learns from get an equal share of their time then. For a
  * given split: per user at random, or for next-item prediction the users or sessions that end last (one fold).
  */
 export function validationSplit(
   log: Interactions,
   rows: Int32Array,
-  options: { readonly rule: SplitRule; readonly next: boolean; readonly testEnd: number; readonly fold: number },
+  options: {
+    readonly rule: SplitRule;
+    readonly next: boolean;
+    /** Seconds of the last test row: all that is known of the test rows here. */
+    readonly testEnd: number;
+    readonly fold: number;
+    readonly folds: number;
+  },
 ): Split {
-  const { rule, fold } = options;
+  const { rule, fold, folds } = options;
   if (rule.kind === "per-user-random") {
     return splitRows(log, rows, { ...rule, fraction: RANDOM_VALIDATION, seed: rule.seed + 7_919 * (fold + 1) });
   }
@@ -114,7 +137,9 @@ export function validationSplit(
     return fold <= 1 ? splitRows(log, earlier, rule) : validationSplit(log, earlier, { ...options, fold: fold - 1 });
   }
   if (rule.kind === "by-time") {
-    const length = options.testEnd - rule.from;
+    let first = Infinity;
+    for (const row of rows) first = Math.min(first, log.time[row] ?? Number.NaN);
+    const length = Math.min(options.testEnd - rule.from, (rule.from - first) / (folds + 1));
     const until = rule.from - fold * length;
     const earlier = rows.filter((row) => (log.time[row] ?? 0) < until);
     return splitRows(log, earlier, { kind: "by-time", from: until - length });

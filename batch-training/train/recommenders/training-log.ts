@@ -3,8 +3,8 @@ import type { Interactions } from "../../sources/interactions.ts";
 
 /**
  * What a recommender is trained on: events grouped by user and, within a user, by time (ties and missing times in source
- * order). Items are renumbered by falling number of users, so that among equal scores the lower index, the more popular
- * item, wins.
+ * order). Items are renumbered by falling number of users, then by first row, so that among equal scores the lower index, the
+ * more popular item, wins. Only the rows trained on decide: rows held back cannot move a tie.
  */
 export interface TrainingLog {
   readonly users: number;
@@ -49,12 +49,26 @@ function countUsers(source: Interactions, order: Int32Array): Map<number, number
   return counts;
 }
 
+/** First of `rows` that each source item is met in. */
+function firstRows(source: Interactions, rows: Int32Array): Map<number, number> {
+  const first = new Map<number, number>();
+  for (const row of rows) {
+    const item = source.item[row] ?? -1;
+    const before = first.get(item);
+    if (before === undefined || row < before) first.set(item, row);
+  }
+  return first;
+}
+
 /** @param rows row numbers of `source` to train on. */
 export function trainingLog(source: Interactions, rows: Int32Array): TrainingLog {
   const order = eventOrder(source, rows);
   const counts = countUsers(source, order);
+  const first = firstRows(source, rows);
   const sourceItem = Int32Array.from(
-    [...counts.keys()].sort((a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0) || a - b),
+    [...counts.keys()].sort(
+      (a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0) || (first.get(a) ?? 0) - (first.get(b) ?? 0),
+    ),
   );
   const itemIndex = new Map<number, number>();
   for (const [index, item] of sourceItem.entries()) itemIndex.set(item, index);

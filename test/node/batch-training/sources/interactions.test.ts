@@ -115,6 +115,15 @@ describe("rows that cannot be used", () => {
     });
   });
 
+  it("are counted where a user of a list has no items", async () => {
+    const reading = await readInteractions(file("lists.txt", "0 5 6\n1\n2 \n3 5\n"));
+    expect([reading.format, reading.interactions.user.length, Object.fromEntries(reading.refused)]).toEqual([
+      "adjacency",
+      3,
+      { "no item": 2 },
+    ]);
+  });
+
   it("count once when they repeat user, item and time; the later value holds and a contradiction is counted", async () => {
     const reading = await readInteractions(
       file("twice.csv", "user,item,time,value\nu,a,1,3\nu,a,1,3\nu,a,1,5\nu,a,2,3\n"),
@@ -171,6 +180,8 @@ describe("times", () => {
   it.each([
     ["1396437466.94", 1_396_437_466.94],
     ["1396437466940", 1_396_437_466.94],
+    ["1396437466940000", 1_396_437_466.94],
+    ["1396437466940000000", 1_396_437_466.94],
     ["2010-12-01 08:26:00", Date.UTC(2010, 11, 1, 8, 26) / 1000],
     ["2010-12-01T08:26:00+01:00", Date.UTC(2010, 11, 1, 7, 26) / 1000],
     ["2010-12-01", Date.UTC(2010, 11, 1) / 1000],

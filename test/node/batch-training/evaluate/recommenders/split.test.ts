@@ -60,7 +60,9 @@ describe("splitting a log", () => {
       [0, 2, 200],
     ]);
     expect(() => splitRows(log, allRows(log), { kind: "by-time", from: 50 })).toThrow(/nothing to train on/);
-    expect(() => splitRows(log, allRows(log), { kind: "by-time", from: 500 })).toThrow(/nothing to test on/);
+    expect(() => splitRows(log, allRows(log), { kind: "by-time", from: 500 })).toThrow(
+      /nothing to test on; the rows lie between 1970-01-01T00:01:40.000Z and 1970-01-01T00:03:20.000Z/,
+    );
     const single = interactions([[0, 1, 100]]);
     expect(() => splitRows(single, allRows(single), { kind: "leave-last-out" })).toThrow(/nothing to test on/);
     const timeless = interactions([[0, 1]]);
@@ -85,7 +87,7 @@ describe("the validation cut", () => {
       const outer = splitRows(log, allRows(log), rule);
       const test = new Set(outer.test);
       for (const fold of [0, 1]) {
-        const inner = validationSplit(log, outer.train, { rule, next: false, testEnd: 2_000, fold });
+        const inner = validationSplit(log, outer.train, { rule, next: false, testEnd: 2_000, fold, folds: 2 });
         for (const row of [...inner.train, ...inner.test]) expect(test.has(row)).toBe(false);
         const trained = new Set(inner.train);
         for (const row of inner.test) expect(trained.has(row)).toBe(false);
@@ -96,10 +98,23 @@ describe("the validation cut", () => {
   it("is the slice of equal length just before the test slice", () => {
     const rule = parseSplit("by-time:1970-01-01T00:25:00Z");
     const train = allRows(log).filter((row) => (log.time[row] ?? 0) < 1_500);
-    const inner = validationSplit(log, train, { rule, next: false, testEnd: 2_000, fold: 0 });
+    const inner = validationSplit(log, train, { rule, next: false, testEnd: 2_000, fold: 0, folds: 1 });
     const times = [...inner.test].map((row) => log.time[row] ?? 0);
     expect([Math.min(...times), Math.max(...times)]).toEqual([1_000, 1_490]);
     expect(Math.max(...[...inner.train].map((row) => log.time[row] ?? 0))).toBe(990);
+  });
+
+  it("is shorter where the training rows do not reach back for all folds, and never empty", () => {
+    const rule = parseSplit("by-time:1970-01-01T00:10:00Z");
+    const train = allRows(log).filter((row) => (log.time[row] ?? 0) < 600);
+    const sizes = [0, 1].map((fold) => {
+      const inner = validationSplit(log, train, { rule, next: false, testEnd: 2_000, fold, folds: 2 });
+      return [inner.train.length, inner.test.length];
+    });
+    expect(sizes).toEqual([
+      [40, 20],
+      [20, 20],
+    ]);
   });
 
   it("holds whole sessions, the latest, for next-item prediction", () => {
@@ -109,6 +124,7 @@ describe("the validation cut", () => {
       next: true,
       testEnd: 100,
       fold: 0,
+      folds: 1,
     });
     expect([...new Set([...inner.test].map((row) => sessions.user[row]))]).toEqual([17, 18, 19]);
   });
@@ -119,6 +135,8 @@ describe("the text of a split", () => {
     ["given", { kind: "given" }],
     ["per-user-random:0.25:7", { kind: "per-user-random", fraction: 0.25, seed: 7 }],
     ["by-time:2011-09-04", { kind: "by-time", from: Date.UTC(2011, 8, 4) / 1000 }],
+    ["by-time:2011-09-04 17:51:00", { kind: "by-time", from: Date.UTC(2011, 8, 4, 17, 51) / 1000 }],
+    ["by-time:1315158660", { kind: "by-time", from: 1_315_158_660 }],
     ["by-time:2011-09-04T17:51:00", { kind: "by-time", from: Date.UTC(2011, 8, 4, 17, 51) / 1000 }],
   ])("%s", (text, rule) => {
     expect(parseSplit(text)).toEqual(rule);

@@ -129,7 +129,7 @@ function complementary(count: number, seed: number) {
 describe("a second stage", () => {
   it("learns whom to believe when, and ranks above every part", async () => {
     const learning = complementary(200, 1);
-    const learned = await fitTwoStage([learning], ["a", "b"], { ...rank, context });
+    const learned = await fitTwoStage([learning], ["a", "b"], { ...rank, context, bags: 1 });
     expect(learned.validation).toBeGreaterThan(0.95);
     const asked = complementary(200, 2);
     const score = openTwoStage(learned.ranker, ["a", "b"], { ...rank, log: asked.log });
@@ -151,7 +151,7 @@ describe("a second stage", () => {
     const { cases, parts, log } = complementary(200, 3);
     const random = seededRandom(4);
     const noise = cases.map((one) => ({ ...one, relevant: new Set([2 + Math.floor(58 * random())]) }));
-    const learned = await fitTwoStage([{ parts, cases: noise, log }], ["a", "b"], { ...rank, context });
+    const learned = await fitTwoStage([{ parts, cases: noise, log }], ["a", "b"], { ...rank, context, bags: 1 });
     // Three of some sixty places at random are worth 0.04.
     expect(learned.validation).toBeLessThan(0.12);
   });
@@ -159,6 +159,6 @@ describe("a second stage", () => {
   it("refuses to judge itself on what it learned from", async () => {
     const { cases, ...rest } = complementary(10, 5);
     const alone = { ...rest, cases: cases.slice(0, 1) };
-    await expect(fitTwoStage([alone], ["a", "b"], { ...rank, context })).rejects.toThrow(SplitError);
+    await expect(fitTwoStage([alone], ["a", "b"], { ...rank, context, bags: 1 })).rejects.toThrow(SplitError);
   });
 });
