@@ -10,6 +10,7 @@ import { publishableRecommender } from "../support/published-recommender.ts";
 import { BenchEdges, type RunningEdge } from "./http/edges.ts";
 import { ingest } from "./http/ingestion.ts";
 import { type LoadResult, quantile, runLoad, wireRequest } from "./http/load.ts";
+import { runOpenLoad } from "./http/open-loop.ts";
 import type { BenchOptions } from "./main.ts";
 import { growthRows } from "./recommend/growth.ts";
 import { benchRanker } from "./recommend/ranker.ts";
@@ -18,16 +19,22 @@ import { makeReport, rowOf } from "./report.ts";
 const DIMENSIONS = 64;
 /** Short rounds in turn: what disturbs the machine disturbs all that is compared. */
 const ROUND_MS = 1_000;
-const WARM_UP_ROUNDS = 2;
+const WARM_UP_ROUNDS = 1;
 /** Visitors whose histories stay in isolate memory, and those who come once each, so that each answer reads an object. */
 const WARM_VISITORS = 200;
 
-/** Contenders that take a visitor per request. */
-const COLD_CONTENDERS = 2;
+/** Connections that each ask again as soon as they are answered. */
+const CLOSED_LOOPS = [1, 2, 4];
+/** Their requests of a round, each of a visitor of its own. */
+const CLOSED_REQUESTS = 300;
+/** Arrivals a second, answered or not. */
+const RATES = [100, 200, 300, 400];
+/** Visitors of one round who come once: more than arrive by chance. */
+const COLD_PER_ROUND =
+  CLOSED_LOOPS.length * CLOSED_REQUESTS + Math.ceil((1.2 * RATES.reduce((a, b) => a + b) * ROUND_MS) / 1_000);
 
-/** Visitors who come once: enough for every second of every round, and each round ends early rather than let one come twice. */
-const FULL = { rounds: 7, coldVisitors: 14_400 };
-const QUICK = { rounds: 2, coldVisitors: 6_400 };
+const FULL = { rounds: 6 };
+const QUICK = { rounds: 1 };
 type Size = typeof FULL;
 
 /**
@@ -42,8 +49,8 @@ export async function benchRecommend({ onStage, quick }: BenchOptions): Promise<
   const edges = await BenchEdges.build();
   try {
     const served = [
-      ...(await serveRows(edges, size, { items: 10_000, onStage })),
-      ...(await serveRows(edges, { ...size, coldVisitors: 0 }, { items: 100_000, onStage })),
+      ...(await serveRows(edges, size, { items: 10_000, full: true, onStage })),
+      ...(await serveRows(edges, size, { items: 100_000, full: false, onStage })),
     ];
     if (edges.problems.length > 0)
       onStage(`the Workers complained ${edges.problems.length} times: ${edges.problems[0]}`);
@@ -57,23 +64,36 @@ export async function benchRecommend({ onStage, quick }: BenchOptions): Promise<
 interface Contender {
   readonly id: string;
   readonly edge: RunningEdge;
-  readonly connections: number;
   readonly next: () => Buffer;
-  /** Most requests of a round. */
-  readonly requests?: number;
+  readonly load: ClosedLoop | OpenLoop;
   readonly results: (LoadResult & { readonly processorUs: number })[];
+}
+
+interface ClosedLoop {
+  readonly connections: number;
+  /** Of a round, which ends with them even if its time is not over. */
+  readonly requests?: number;
+}
+
+interface OpenLoop {
+  readonly perSecond: number;
 }
 
 async function serveRows(
   edges: BenchEdges,
   size: Size,
-  { items, onStage }: { readonly items: number; readonly onStage: (text: string) => void },
+  {
+    items,
+    full,
+    onStage,
+  }: { readonly items: number; readonly full: boolean; readonly onStage: (text: string) => void },
 ): Promise<ReportRow[]> {
   const state = `recommend-${items}`;
   const product = await edges.start("product", state);
   const empty = await edges.start("empty", `${state}-empty`);
+  const coldVisitors = full ? COLD_PER_ROUND * (WARM_UP_ROUNDS + size.rounds) : 0;
   try {
-    onStage(`publishing ${items} products, sending the visits of ${WARM_VISITORS + size.coldVisitors} visitors`);
+    onStage(`publishing ${items} products, sending the visits of ${WARM_VISITORS + coldVisitors} visitors`);
     // As a trainer publishes them: embeddings in 8 bits.
     const retrieval = items > 20_000 ? "embeddings" : "blend";
     const bundle = generatedBundle({
@@ -92,25 +112,30 @@ async function serveRows(
       Array.from(files, ([path, content]) => ({ path, bytes: content })),
     );
     await promoteVersion(product.client, manifest.name, manifest.version);
-    await ingest(product.client, behavior({ visitors: WARM_VISITORS + size.coldVisitors, items }));
+    await ingest(product.client, behavior({ visitors: WARM_VISITORS + coldVisitors, items }));
     await assertServed(product, manifest.version);
-    const requests = requestsOf(edges.token, size.coldVisitors);
-    const perRound = Math.floor(size.coldVisitors / COLD_CONTENDERS / (WARM_UP_ROUNDS + size.rounds));
-    const cold = { edge: product, next: requests.cold, requests: perRound };
+    const requests = requestsOf(edges.token, coldVisitors);
+    const memory = { edge: product, next: requests.warm };
+    const cold = { edge: product, next: requests.cold };
     const contenders: Contender[] = [
-      { id: "empty", edge: empty, connections: 8, next: requests.warm, results: [] },
-      { id: "memory", edge: product, connections: 1, next: requests.warm, results: [] },
-      { id: "memory-eight", edge: product, connections: 8, next: requests.warm, results: [] },
-      ...(size.coldVisitors > 0
-        ? [
-            { ...cold, id: "full", connections: 4, results: [] },
-            { ...cold, id: "full-one", connections: 1, results: [] },
-          ]
-        : []),
+      { id: "empty", edge: empty, next: requests.warm, load: { connections: 8 }, results: [] },
+      { id: "memory", ...memory, load: { connections: 1 }, results: [] },
+      { id: "memory-eight", ...memory, load: { connections: 8 }, results: [] },
     ];
+    if (full) {
+      for (const connections of CLOSED_LOOPS)
+        contenders.push({
+          id: `full-${connections}`,
+          ...cold,
+          load: { connections, requests: CLOSED_REQUESTS },
+          results: [],
+        });
+      for (const perSecond of RATES)
+        contenders.push({ id: `full-rate-${perSecond}`, ...cold, load: { perSecond }, results: [] });
+    }
     onStage(`${size.rounds} rounds over ${items} products`);
     for (let round = -WARM_UP_ROUNDS; round < size.rounds; round++) {
-      for (const contender of contenders) await runRound(contender, round >= 0);
+      for (const contender of contenders) await runRound(contender, round);
     }
     return contenders.flatMap((contender) => rowsOf(contender, items));
   } finally {
@@ -118,15 +143,17 @@ async function serveRows(
   }
 }
 
-async function runRound(contender: Contender, counted: boolean): Promise<void> {
-  const { id, edge, connections, next, requests, results } = contender;
+/** @param round below 0: not counted */
+async function runRound({ id, edge, load, next, results }: Contender, round: number): Promise<void> {
   const busyBefore = edge.processorMs();
-  const load = { url: edge.url, connections, next, durationMs: ROUND_MS };
-  const result = await runLoad(requests === undefined ? load : { ...load, requests });
+  const result =
+    "perSecond" in load
+      ? await runOpenLoad({ url: edge.url, next, durationMs: ROUND_MS, seed: load.perSecond * 100 + round, ...load })
+      : await runLoad({ url: edge.url, next, durationMs: ROUND_MS, ...load });
   const processorUs = ((edge.processorMs() - busyBefore) * 1_000) / result.latenciesMs.length;
   const [failure] = result.failures;
   if (failure) throw new Error(`${id} answered ${failure[0]}: ${failure[1]}`);
-  if (counted) results.push({ ...result, processorUs });
+  if (round >= 0) results.push({ ...result, processorUs });
 }
 
 /** Lists of ten for the home page; warm visitors in turn, cold ones once each. */
@@ -149,23 +176,28 @@ function requestsOf(token: string, coldVisitors: number): { warm: () => Buffer; 
   };
 }
 
-function rowsOf({ id, results, connections }: Contender, items: number): ReportRow[] {
+function rowsOf({ id, load, results }: Contender, items: number): ReportRow[] {
   const name = `recommend.${items}.${id}`;
-  const latency = (q: number): number[] => results.map((result) => quantile(result.latenciesMs, q));
-  const isFull = id.startsWith("full") && items === 10_000;
+  const isFull = id.startsWith("full");
   const isCpu = id === "memory" && items === 100_000;
-  const note = `${connections} connections`;
+  const note =
+    "perSecond" in load ? `${load.perSecond} arrivals/s, answered or not` : `${load.connections} connections`;
+  const rounds = (valueOf: (result: Contender["results"][number]) => number): number[] => results.map(valueOf);
+  // Few requests arrive in a round of an open loop: its percentiles are those of all rounds together.
+  const all = Float64Array.from(results.flatMap(({ latenciesMs }) => [...latenciesMs])).sort();
+  const latency = (q: number): number[] =>
+    "perSecond" in load ? [quantile(all, q)] : rounds(({ latenciesMs }) => quantile(latenciesMs, q));
   return [
     rowOf(
       `${name}.rate`,
       "requests/s",
-      results.map((result) => result.requestsPerSecond),
+      rounds(({ requestsPerSecond }) => requestsPerSecond),
       { better: "higher", note },
     ),
     rowOf(
       `${name}.processor`,
       "µs/request",
-      results.map((result) => result.processorUs),
+      rounds(({ processorUs }) => processorUs),
       { better: "lower" },
     ),
     rowOf(`${name}.p50`, "ms", latency(0.5), { better: "lower", ...(isCpu && { floor: 12, aim: 4 }) }),

@@ -88,7 +88,7 @@ interface Answer {
 }
 
 /** One keep-alive connection, one request at a time. Reads answers with a content length, which is what Workers send here. */
-class Connection {
+export class Connection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
   #waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | null = null;
