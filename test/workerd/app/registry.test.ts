@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { FRAUD_MODEL } from "../../../models/catalog/fraud-orders/model.ts";
 import type { ModelDetail, RoutingRecord } from "../../../models/contract/api/models.ts";
 import { manifestContent } from "../../../models/contract/manifest.ts";
-import { amountModel, manifestOf, MODEL_FILE, publishable, type PublishableModel } from "../../support/amount-model.ts";
+import { amountModel, MODEL_FILE, publishable, type PublishableModel } from "../../support/amount-model.ts";
+import { manifestOf } from "../../support/test-manifest.ts";
 import { call, problemOf } from "./client.ts";
 import { promote, publish, putFile, registryOf } from "./registry-client.ts";
 

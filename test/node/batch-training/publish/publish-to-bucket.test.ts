@@ -5,7 +5,8 @@ import { publishToBucket } from "../../../../batch-training/publish/publish-to-b
 import { generateSigningKey, openSigner } from "../../../../batch-training/publish/signing.ts";
 import { canonicalJson } from "../../../../models/contract/canonical-json.ts";
 import { manifestContent } from "../../../../models/contract/manifest.ts";
-import { amountModel, manifestOf } from "../../../support/amount-model.ts";
+import { amountModel } from "../../../support/amount-model.ts";
+import { manifestOf } from "../../../support/test-manifest.ts";
 import { S3Server } from "../../../support/s3/s3-server.ts";
 import { readAuthorization, sha256, signatureOf } from "../../../support/s3/signature-v4.ts";
 

@@ -10,7 +10,8 @@ import { generateSigningKey, openSigner, signerFromEnvironment } from "../../../
 import { manifestContent, type Manifest } from "../../../../models/contract/manifest.ts";
 import { parsePublicKeys, publicKey } from "../../../../models/contract/signing-key.ts";
 import { ManifestTrust } from "../../../../workers/adapters/manifest-trust.ts";
-import { amountModel, manifestOf } from "../../../support/amount-model.ts";
+import { amountModel } from "../../../support/amount-model.ts";
+import { manifestOf } from "../../../support/test-manifest.ts";
 import { bytesOfHex, pkcs8Of, RFC_8032_VECTORS } from "../../../support/rfc-8032.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "edgewise-keys-"));
