@@ -21,7 +21,7 @@ import { mountRecommendations, type RecommendationRouteDeps } from "./recommenda
 import { mountReference } from "./reference/route.ts";
 import { mountRegistry, type RegistryDeps } from "./registry/route.ts";
 import { mountVectors } from "./vectors/route.ts";
-import type { VectorsDeps } from "./vectors/write-vectors.ts";
+import type { VectorsDeps } from "./vectors/deployed-index.ts";
 
 export interface AppDeps {
   readonly http: HttpDeps;

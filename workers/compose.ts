@@ -54,7 +54,8 @@ import { registerStored } from "./registry/register-stored.ts";
 import { composeRecommendations } from "./recommendations/compose.ts";
 import { keepShop } from "./jobs/keep-shop.ts";
 import { inJurisdiction } from "./adapters/jurisdiction.ts";
-import { claimForServing, type VectorsDeps } from "./vectors/write-vectors.ts";
+import type { VectorsDeps } from "./vectors/deployed-index.ts";
+import { claimForServing } from "./vectors/write-vectors.ts";
 import { flushMetrics, type MonitoringDeps } from "./monitoring/route.ts";
 import { openRecommender } from "./recommendations/load-recommender.ts";
 

@@ -127,8 +127,9 @@ function queryOf(query: AnyRequest["query"] = {}): string {
 
 function bodyOf(route: RouteDefinition, body: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (route.body === undefined) return undefined;
-  const bytes =
-    body instanceof Uint8Array ? new Uint8Array(body) : new TextEncoder().encode(JSON.stringify(body) ?? "null");
+  const bytes = new Uint8Array(
+    body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body) ?? "null"),
+  );
   if (bytes.byteLength > route.body.maxBytes)
     throw new TypeError(
       `The body for ${route.operationId} has ${bytes.byteLength} bytes; the route accepts ${route.body.maxBytes}.`,

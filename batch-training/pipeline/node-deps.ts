@@ -1,6 +1,7 @@
 /** The pipeline on this machine. */
 import { randomBytes } from "node:crypto";
-import { type HeldLease, publishModel } from "../publish/publish-model.ts";
+import { type HeldLease } from "../publish/held-lease.ts";
+import { publishModel } from "../publish/publish-model.ts";
 import { promoteVersion } from "../publish/promote-version.ts";
 import type { ManifestSigner } from "../publish/signing.ts";
 import type { ApiClient } from "../client/api-client.ts";

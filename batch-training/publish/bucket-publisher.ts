@@ -3,7 +3,7 @@ import type { Manifest } from "../../models/contract/manifest.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import type { Publisher } from "../pipeline/deps.ts";
 import type { Bucket } from "./bucket.ts";
-import { type HeldLease, leaseQuery } from "./publish-model.ts";
+import { type HeldLease, leaseQuery } from "./held-lease.ts";
 import { publishToBucket } from "./publish-to-bucket.ts";
 import type { ManifestSigner } from "./signing.ts";
 

@@ -1,10 +1,9 @@
-import { setTimeout as after } from "node:timers/promises";
 import { promoteModel, type RoutingRecord } from "../../models/contract/api/models.ts";
 import { cleanUpVectors, type VersionVectors, writeVectors } from "../../models/contract/api/vectors.ts";
 import { awaitVisible } from "../../models/engine/vector-search.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiError } from "../client/api-error.ts";
-import { type HeldLease, leaseQuery } from "./publish-model.ts";
+import { type HeldLease, leaseQuery } from "./held-lease.ts";
 
 /** Calls that write or remove a part of the vectors: two million at ten thousand and four thousand a call. */
 const MAX_PARTS = 500;
@@ -13,6 +12,11 @@ const MAX_FAILURES = 10;
 const RETRY_MS = 5_000;
 /** Looks whether written vectors are visible: up to half an hour, where the service's documents speak of minutes. */
 const WAIT = { firstPollMs: 1_000, longestPollMs: 15_000, polls: 120 };
+
+/** One part takes the Worker up to half a minute. */
+const PART_TIMEOUT_MS = 120_000;
+
+const after = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export interface PromoteOptions {
   readonly lease?: HeldLease | null;
@@ -54,7 +58,7 @@ export async function indexVersion(
 ): Promise<void> {
   const part = async (failures = 0): Promise<VersionVectors> => {
     try {
-      return (await client.call(writeVectors, { params: { name, version } })).body;
+      return (await client.call(writeVectors, { params: { name, version }, timeoutMs: PART_TIMEOUT_MS })).body;
     } catch (error) {
       if (!(error instanceof ApiError) || !error.retryable || failures === MAX_FAILURES) throw error;
       await wait(error.retryAfterMs ?? RETRY_MS);
@@ -89,7 +93,7 @@ async function cleanUp(client: Pick<ApiClient, "call">, name: string, { notice }
 export async function cleanUpOld(client: Pick<ApiClient, "call">, name: string): Promise<boolean> {
   let before = "";
   for (let call = 0; call < MAX_PARTS; call++) {
-    const { body } = await client.call(cleanUpVectors, { params: { name } });
+    const { body } = await client.call(cleanUpVectors, { params: { name }, timeoutMs: PART_TIMEOUT_MS });
     if (body.done) return true;
     // All that can be asked for was; that it is gone shows later.
     const left = JSON.stringify(body.removing);

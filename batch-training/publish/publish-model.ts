@@ -3,22 +3,12 @@ import { publishVersion, putModelFile } from "../../models/contract/api/models.t
 import { canonicalJson } from "../../models/contract/canonical-json.ts";
 import { type Manifest, manifestContent, ManifestContent } from "../../models/contract/manifest.ts";
 import type { ApiClient } from "../client/api-client.ts";
+import { type HeldLease, leaseQuery } from "./held-lease.ts";
 import type { ManifestSigner } from "./signing.ts";
 
 export interface ModelFileContent {
   readonly path: string;
   readonly bytes: Uint8Array;
-}
-
-/** The lease of a training job: named with what is published and promoted for it, so that a machine which lost it changes nothing. */
-export interface HeldLease {
-  readonly jobId: string;
-  readonly fence: number;
-}
-
-/** A lease as the publication routes take it. */
-export function leaseQuery(lease: HeldLease | null): { query?: { jobId: string; fence: number } } {
-  return lease === null ? {} : { query: { jobId: lease.jobId, fence: lease.fence } };
 }
 
 export const sha256Of = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");

@@ -18,7 +18,14 @@ export class ServedFileError extends Error {
   }
 }
 
-const ARRAYS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint8Array, i8: Int8Array } as const;
+const ARRAYS = {
+  f32: Float32Array,
+  f64: Float64Array,
+  i32: Int32Array,
+  u16: Uint16Array,
+  u8: Uint8Array,
+  i8: Int8Array,
+} as const;
 type ArrayType = keyof typeof ARRAYS;
 
 /** Where an array lies, relative to the end of the header. */
@@ -114,6 +121,11 @@ export class DataSection {
   signedBytes(place: Place, length: number): Int8Array {
     const { buffer, byteOffset } = this.bytes(place, length);
     return new Int8Array(buffer, byteOffset, length);
+  }
+
+  words(place: Place, length: number): Uint16Array {
+    this.#check(place, length, 2);
+    return new Uint16Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#base + place.at, length);
   }
 
   /** Integers of any value. */

@@ -37,12 +37,13 @@ export interface RecommenderBundle {
   readonly ranker: Uint8Array | null;
 }
 
-/** For each item others, best first, with weights in (0, 1]. */
+/** For each item others, best first, with weights above 0 that mean something within a list only. */
 export interface NeighbourLists {
   /** `items + 1` offsets. */
   readonly start: Int32Array;
   readonly item: Int32Array;
-  readonly weight: Float32Array;
+  /** In 16 bits a share of the list's largest, `WHOLE_WEIGHT`. */
+  readonly weight: Uint16Array | Float32Array;
 }
 
 export const BUNDLE_FILES = { items: "items.bin", retrieval: "retrieval.bin", ranker: "ranker.onnx" } as const;
@@ -53,7 +54,11 @@ const RETRIEVAL_MAGIC = "EWRTV001";
 const MAX_LIST = 2_000;
 
 const packed = z.strictObject({ letters: place("u8"), start: place("i32") });
-const lists = z.strictObject({ start: place("i32"), item: place("i32"), weight: place("f32") });
+const lists = z.strictObject({
+  start: place("i32"),
+  item: place("i32"),
+  weight: z.union([place("u16"), place("f32")]),
+});
 const ItemsHeader = z.strictObject({
   catalogue: z.string().length(64),
   asOf: z.int().min(0),
@@ -209,11 +214,14 @@ function openLists(header: z.infer<typeof lists>, items: number, data: DataSecti
   return {
     start: data.offsets(header.start, items, entries),
     item: data.indices(header.item, entries, items),
-    weight: data.floats(header.weight, entries),
+    weight: header.weight.type === "u16" ? data.words(header.weight, entries) : data.floats(header.weight, entries),
   };
 }
 
-/** Lists from rows of `[item, weight]`, best first. */
+/** The largest weight of a list in 16 bits. */
+export const WHOLE_WEIGHT = 65_535;
+
+/** Lists from rows of `[item, weight]`, best first, weights above 0. */
 export function neighbourLists(rows: readonly (readonly (readonly [number, number])[])[]): NeighbourLists {
   const start = new Int32Array(rows.length + 1);
   for (const [index, row] of rows.entries()) start[index + 1] = (start[index] ?? 0) + row.length;
@@ -221,8 +229,14 @@ export function neighbourLists(rows: readonly (readonly (readonly [number, numbe
   return {
     start,
     item: Int32Array.from(entries, ([item]) => item),
-    weight: Float32Array.from(entries, ([, weight]) => weight),
+    weight: Uint16Array.from(rows.flatMap(sharesOfLargest)),
   };
+}
+
+/** What is above 0 stays above 0. */
+function sharesOfLargest(row: readonly (readonly [number, number])[]): number[] {
+  const largest = row.reduce((most, [, weight]) => Math.max(most, weight), 0);
+  return row.map(([, weight]) => (weight > 0 ? Math.max(1, Math.round((weight / largest) * WHOLE_WEIGHT)) : 0));
 }
 
 /** Index of a product's id, -1 for one that the bundle does not know. Opened once: building it reads every id. */

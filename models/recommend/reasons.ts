@@ -115,7 +115,8 @@ function strongest(lists: NeighbourLists | null, anchors: readonly Anchor[], tar
   if (lists === null) return best;
   for (const { item, weight } of anchors) {
     const [start, end] = [lists.start[item] ?? 0, lists.start[item + 1] ?? 0];
-    const largest = lists.weight.subarray(start, end).reduce((a, b) => Math.max(a, b), 0);
+    let largest = 0;
+    for (let at = start; at < end; at++) largest = Math.max(largest, lists.weight[at] ?? 0);
     const place = lists.item.subarray(start, end).indexOf(target);
     const own = place < 0 || largest === 0 ? 0 : (weight * (lists.weight[start + place] ?? 0)) / largest;
     if (own > most) [best, most] = [item, own];

@@ -1,4 +1,9 @@
-import { type NeighbourLists, neighbourLists, type RecommenderBundle } from "../../models/recommend/bundle.ts";
+import {
+  type NeighbourLists,
+  neighbourLists,
+  type RecommenderBundle,
+  WHOLE_WEIGHT,
+} from "../../models/recommend/bundle.ts";
 import { byteEmbeddings } from "../../models/recommend/byte-embeddings.ts";
 import { type ItemRow, itemTable } from "../../models/recommend/item-table.ts";
 import { DEFAULT_POLICY, type RecommendPolicy } from "../../models/recommend/policy.ts";
@@ -63,7 +68,7 @@ function retrievalOf(options: BundleOptions, lists: NeighbourLists, random: Seed
     profile,
     start: lists.start,
     neighbour: lists.item,
-    weight: lists.weight,
+    weight: Float32Array.from(lists.weight, (weight) => weight / WHOLE_WEIGHT),
   };
   if (retrieval === "neighbours") return near;
   const vectors = Float32Array.from({ length: items * dimensions }, () => random.next() - 0.5);

@@ -10,10 +10,11 @@ import type { RoutingRecord } from "../../models/contract/api/models.ts";
 import type { VectorCleanup, VersionVectors } from "../../models/contract/api/vectors.ts";
 import { vectorId, vectorNamespace } from "../../models/recommend/vector-place.ts";
 import { Unavailable } from "../unavailable.ts";
-import type { DeployedIndex, VectorsDeps } from "./write-vectors.ts";
+import { CALL_MS, type DeployedIndex, type VectorsDeps } from "./deployed-index.ts";
 
-/** Vectors removed in one call of the route: forty deletions of the hundred ids that Vectorize takes. */
+/** Vectors removed in one call of the route: forty deletions of the hundred ids that Vectorize takes; and at once. */
 const REMOVED_PER_CALL = 4_000;
+const REMOVED_AT_ONCE = 500;
 /** What was written or promoted more recently stays: a promotion looks at its vectors before it moves the pointer. */
 const KEEP_MS = 3_600_000;
 
@@ -59,9 +60,20 @@ export async function removePart(
     return { state: "none", vectors: 0, done: 0 };
   }
   const namespace = vectorNamespace(row.tenant, row.name, row.version);
-  const next = Math.min(row.next + REMOVED_PER_CALL, row.items);
-  const ids = Array.from({ length: next - row.next }, (_, at) => vectorId(namespace, row.next + at));
-  const ticket = await search.remove(namespace, ids);
-  await advanceVectors(db, row, { next, ticket, now: now() });
+  const [began, end] = [now(), Math.min(row.next + REMOVED_PER_CALL, row.items)];
+  let { next, ticket } = row;
+  try {
+    while (next < end && now() - began < CALL_MS) {
+      const to = Math.min(next + REMOVED_AT_ONCE, end);
+      const from = next;
+      ticket = await search.remove(
+        namespace,
+        Array.from({ length: to - from }, (_, at) => vectorId(namespace, from + at)),
+      );
+      next = to;
+    }
+  } finally {
+    if (next > row.next) await advanceVectors(db, row, { next, ticket, now: now() });
+  }
   return { state: "removing", vectors, done: next - row.fromItem };
 }

@@ -6,7 +6,8 @@ import { Failure } from "../http/failure.ts";
 import { type App, type HttpDeps, mount } from "../http/mount.ts";
 import { Unavailable } from "../unavailable.ts";
 import { cleanUpVectors } from "./remove-vectors.ts";
-import { type VectorsDeps, writeVectors } from "./write-vectors.ts";
+import type { VectorsDeps } from "./deployed-index.ts";
+import { writeVectors } from "./write-vectors.ts";
 
 export function mountVectors(app: App, http: HttpDeps, deps: VectorsDeps): void {
   mount(app, http, writeVectorsRoute, async ({ params }, { identity }) => {

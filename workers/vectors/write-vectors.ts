@@ -1,4 +1,3 @@
-import type { DrizzleD1Database } from "drizzle-orm/d1";
 import {
   advanceVectors,
   changeVectorState,
@@ -9,8 +8,6 @@ import {
 } from "../../d1/queries/version-vectors.ts";
 import type { VersionVectors } from "../../models/contract/api/vectors.ts";
 import type { Manifest } from "../../models/contract/manifest.ts";
-import type { RoutingRecord } from "../../models/contract/api/models.ts";
-import type { VectorSearch } from "../../models/engine/vector-search.ts";
 import { ServedFileError } from "../../models/recommend/array-file.ts";
 import { BUNDLE_FILES, decodeRetrieval } from "../../models/recommend/bundle.ts";
 import { embeddingsBeyond } from "../../models/recommend/indexed-part.ts";
@@ -19,6 +16,7 @@ import { storedVectors, vectorNamespace } from "../../models/recommend/vector-pl
 import { err, ok, type Result } from "../../models/result.ts";
 import type { ArtefactPlace, ModelStore } from "../adapters/model-store.ts";
 import { Unavailable } from "../unavailable.ts";
+import { CALL_MS, type DeployedIndex, type VectorsDeps } from "./deployed-index.ts";
 import { removePart } from "./remove-vectors.ts";
 
 /** Writes of one call of the route: with the reads around them far below the subrequests of any plan, and a minute at worst. */
@@ -26,30 +24,8 @@ const WRITES = 10;
 /** Vectors of one write, and their numbers at most: as text a number takes some ten bytes, and a Worker has 128 MB. */
 const VECTORS_PER_WRITE = 1_000;
 const NUMBERS_PER_WRITE = 262_144;
-/** No further write begins after this long. */
-const CALL_MS = 20_000;
 /** What is not visible by then is written again: batched writes take minutes. */
 const REWRITE_AFTER_MS = 3_600_000;
-
-/** The deployment's vector index and what of a catalogue belongs into it. */
-export interface DeployedIndex {
-  readonly search: VectorSearch & {
-    /** Why nothing may be written into it; null: it is as it was configured. */
-    objection(): Promise<string | null>;
-  };
-  /** Items whose vectors every isolate holds. */
-  readonly headItems: number;
-}
-
-export interface VectorsDeps {
-  readonly db: DrizzleD1Database;
-  readonly store: ModelStore;
-  /** Null: embeddings are searched in the isolates. */
-  readonly index: DeployedIndex | null;
-  /** The records that were in force, oldest first. */
-  readonly history: (tenant: string, model: string) => Promise<readonly RoutingRecord[]>;
-  readonly now: () => number;
-}
 
 export interface VectorsError {
   readonly code: "version-not-found" | "vectors-refused";

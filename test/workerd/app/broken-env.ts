@@ -55,9 +55,14 @@ export class Isolate {
       headers: { "content-type": "application/json", authorization: `Bearer ${token}`, ...init.headers },
       body: JSON.stringify(init.body),
     });
+    return await this.handle(request, init.leave);
+  }
+
+  /** @param leave does not wait for what goes on after the response */
+  async handle(request: Request, leave = false): Promise<Response> {
     const context = createExecutionContext();
     const response = await this.#app.fetch(request, {}, context);
-    const settles = init.leave !== true && ![...this.conditions.values()].includes("hangs");
+    const settles = !leave && ![...this.conditions.values()].includes("hangs");
     if (settles) await waitOnExecutionContext(context);
     return response;
   }

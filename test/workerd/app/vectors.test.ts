@@ -1,19 +1,24 @@
 import { env } from "cloudflare:workers";
+import type { ApiClient } from "../../../batch-training/client/api-client.ts";
+import { ApiError } from "../../../batch-training/client/api-error.ts";
+import { promoteVersion } from "../../../batch-training/publish/promote-version.ts";
 import { drizzle } from "drizzle-orm/d1";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { RouteDefinition } from "../../../models/contract/api/define.ts";
 import type { VectorCleanup, VersionVectors } from "../../../models/contract/api/vectors.ts";
-import type { RoutingRecord } from "../../../models/contract/api/models.ts";
+import { getModel, type RoutingRecord } from "../../../models/contract/api/models.ts";
 import { vectorRow } from "../../../d1/queries/version-vectors.ts";
 import { ManifestTrust } from "../../../workers/adapters/manifest-trust.ts";
 import { ModelStore } from "../../../workers/adapters/model-store.ts";
 import { VectorizeIndex } from "../../../workers/adapters/vectorize-index.ts";
 import { cleanUpVectors } from "../../../workers/vectors/remove-vectors.ts";
-import { claimForServing, type VectorsDeps, writeVectors } from "../../../workers/vectors/write-vectors.ts";
+import type { VectorsDeps } from "../../../workers/vectors/deployed-index.ts";
+import { claimForServing, writeVectors } from "../../../workers/vectors/write-vectors.ts";
 import { FakeVectorize } from "../../support/fake-vectorize.ts";
 import { publishableRecommender } from "../../support/published-recommender.ts";
 import { generatedBundle } from "../../support/recommender-bundle.ts";
 import { Isolate } from "./broken-env.ts";
-import { problemOf } from "./client.ts";
+import { problemOf, tokenFor } from "./client.ts";
 import { publishRecommender } from "./recommender-client.ts";
 import { ask, happen, idsOf, type List, newTenant, view } from "./shop-client.ts";
 
@@ -60,8 +65,25 @@ async function index(version: string): Promise<void> {
   expect(await (await write(version)).json()).toMatchObject({ state: "ready" });
 }
 
+/** The API as a training service calls it, over the isolate. */
+function trainer(): Pick<ApiClient, "call"> {
+  const call = async (
+    { method, path, operationId }: RouteDefinition,
+    { params = {}, body }: { params?: Record<string, string>; body?: unknown } = {},
+  ): Promise<{ status: number; body: unknown }> => {
+    const token = await tokenFor(["trainer"], { tenant });
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const url = `https://edgewise.test${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "")}`;
+    const init = { method: method.toUpperCase(), headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+    const response = await isolate().handle(new Request(url, init));
+    if (response.ok) return { status: response.status, body: await response.json() };
+    throw new ApiError(operationId, { kind: "problem", status: response.status, problem: await problemOf(response) });
+  };
+  return { call } as unknown as Pick<ApiClient, "call">;
+}
+
 describe("lists whose embeddings lie in Vectorize", () => {
-  it("are those of the embedded index, in one round more", async () => {
+  it("law: a short hot path — are those of the embedded index, in one round more", async () => {
     const version = await published({ retrieval: "embeddings" });
     await index(version);
     expect((await promote(version)).status).toBe(200);
@@ -87,7 +109,7 @@ describe("lists whose embeddings lie in Vectorize", () => {
     expect(remote.calls.filter(({ binding: name }) => name === "VECTORS")).toEqual([]);
   });
 
-  it("come from the head and the other sources where the index fails or hangs, flagged", async () => {
+  it("law: always an answer — come from the head and the other sources where the index fails or hangs, flagged", async () => {
     const version = await published();
     await index(version);
     await promote(version);
@@ -130,7 +152,7 @@ describe("lists whose embeddings lie in Vectorize", () => {
 });
 
 describe("a promotion", () => {
-  it("is refused until every vector is written and visible", async () => {
+  it("law: one pointer — is refused until every vector is written and visible", async () => {
     const version = await published();
     expect(await problemOf(await promote(version))).toMatchObject({
       status: 409,
@@ -185,6 +207,34 @@ describe("a promotion", () => {
       await new Isolate().fetch(`/api/v1/models/${MODEL}${route}`, { tenant, body: {} });
     expect(await (await plain(`/versions/${version}/vectors`)).json()).toMatchObject({ state: "embedded" });
     expect(await (await plain("/vectors/cleanup")).json()).toEqual({ removing: [], done: true });
+  });
+});
+
+describe("the publisher", () => {
+  it("has vectors written, waits until they are seen, and only then makes the version serve", async () => {
+    const client = trainer();
+    const serving = async (): Promise<string | null> =>
+      (await client.call(getModel, { params: { name: MODEL } })).body.routing?.serving ?? null;
+    for (const version of [await published(), await published({ seed: 2 })]) {
+      const before = await serving();
+      let looks = 0;
+      const after = async (): Promise<void> => {
+        expect(await serving()).toBe(before);
+        // One of the writes is processed at a time, as late as it may be.
+        if (++looks > 2) binding.process(1);
+      };
+      const notices: string[] = [];
+      const record = await promoteVersion(client, MODEL, version, { after, notice: (line) => void notices.push(line) });
+      expect([record.serving, await serving()]).toEqual([version, version]);
+      expect(looks).toBe(3);
+      expect(notices).toEqual([`vectors of ${version.slice(0, 12)}: writing, 80 of 80`]);
+      // Again, and nothing is written.
+      const writes = binding.batches.length;
+      await promoteVersion(client, MODEL, version);
+      expect(binding.batches).toHaveLength(writes);
+    }
+    await happen(tenant, view("u1", "p-7"));
+    expect((await answer({ userId: "u1" }, isolate())).degraded).toEqual([]);
   });
 });
 

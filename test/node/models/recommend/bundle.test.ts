@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { ServedFileError } from "../../../../models/recommend/array-file.ts";
-import { bundleBytes, decodeBundle, encodeBundle, openIds } from "../../../../models/recommend/bundle.ts";
+import {
+  bundleBytes,
+  decodeBundle,
+  encodeBundle,
+  neighbourLists,
+  openIds,
+  WHOLE_WEIGHT,
+} from "../../../../models/recommend/bundle.ts";
 import { bundleObjection, recommenderManifest } from "../../../../models/recommend/golden.ts";
 import { itemId, itemTable } from "../../../../models/recommend/item-table.ts";
 import { RANKING_FEATURES } from "../../../../models/recommend/ranking-features.ts";
@@ -14,6 +21,23 @@ describe("the files of a published recommender", () => {
     expect(decodeBundle(files)).toEqual(bundle);
     expect(encodeBundle(decodeBundle(files))).toEqual(files);
     expect(bundleBytes(bundle)).toBeGreaterThan(60 * 8 * 4);
+  });
+
+  it("hold weights of neighbours in 16 bits as shares of a list's largest, and read those of floats", () => {
+    const lists = neighbourLists([
+      [
+        [1, 0.5],
+        [2, 0.25],
+        [3, 1e-9],
+      ],
+      [],
+      [[0, 3]],
+      [],
+    ]);
+    expect([...lists.weight]).toEqual([WHOLE_WEIGHT, Math.round(WHOLE_WEIGHT / 2), 1, WHOLE_WEIGHT]);
+    const { start, item } = bundle.together;
+    const floats = { ...bundle, together: { start, item, weight: new Float32Array(item.length).fill(0.5) } };
+    expect(decodeBundle(encodeBundle(floats))).toEqual(floats);
   });
 
   it("hold an empty catalogue and a ranker", () => {
