@@ -67,11 +67,15 @@ export async function serving(tenant: string, options: Parameters<typeof generat
   return { bundle, version: published.manifest.version, published };
 }
 
-/** The lists of the first object of the tenant's log. */
+/** The lists of the tenant's log. */
 export async function exposuresOf(tenant: string): Promise<ExposureRecord[]> {
   const page = await call("/api/v1/log/events?log=exposures", { tenant });
   const { objects } = await page.json<{ objects: { key: string }[] }>();
-  const object = await call(`/api/v1/log/events/object?key=${encodeURIComponent(objects[0]?.key ?? "")}`, { tenant });
-  const text = await new Response(object.body?.pipeThrough(new DecompressionStream("gzip"))).text();
-  return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as ExposureRecord]));
+  const lists: ExposureRecord[] = [];
+  for (const { key } of objects) {
+    const object = await call(`/api/v1/log/events/object?key=${encodeURIComponent(key)}`, { tenant });
+    const text = await new Response(object.body?.pipeThrough(new DecompressionStream("gzip"))).text();
+    for (const line of text.split("\n")) if (line !== "") lists.push(JSON.parse(line) as ExposureRecord);
+  }
+  return lists;
 }
