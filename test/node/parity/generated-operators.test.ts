@@ -4,12 +4,13 @@ import { loadCompact } from "../../../batch-training/evaluate/load-session.ts";
 import { supportedOperators } from "../../../models/engine/registry.ts";
 import { UnsupportedOperator } from "../../../models/engine/unsupported-operator.ts";
 import { CLOSE, expectAlike, fuzzParameters } from "../../support/onnx/against-ort.ts";
+import { elementwiseCases } from "../../support/onnx/elementwise-cases.ts";
 import { mathCases } from "../../support/onnx/math-cases.ts";
 import { mlCases } from "../../support/onnx/ml-cases.ts";
 import { drawCase } from "../../support/onnx/operator-case.ts";
 import { shapeCases } from "../../support/onnx/shape-cases.ts";
 
-const cases = [...mathCases, ...shapeCases, ...mlCases];
+const cases = [...elementwiseCases, ...mathCases, ...shapeCases, ...mlCases];
 const supported = new Set(supportedOperators());
 /** Held by `generated-trees.test.ts`. */
 const ELSEWHERE = /TreeEnsemble/;
