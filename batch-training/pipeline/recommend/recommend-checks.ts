@@ -1,7 +1,7 @@
 /** What a recommender must show on the latest visits: against rivals served by the same code, on slices, against the champion. */
 import { availableParallelism } from "node:os";
 import type { Metric } from "../../../models/contract/manifest.ts";
-import { decodeBundle, type RecommenderBundle } from "../../../models/recommend/bundle.ts";
+import { decodeBundle, openIds, type RecommenderBundle } from "../../../models/recommend/bundle.ts";
 import { bootstrap, type Interval } from "../../../models/stats/bootstrap.ts";
 import { seededRandom } from "../../../models/stats/random.ts";
 import { figures, gate, type Gate, LEVEL, metric, type Units, unitsOf } from "../../evaluate/gates/gate.ts";
@@ -49,19 +49,30 @@ function judging({ rows, split, parameters }: Input, from: number, seed: number)
   return questionsOf(rows, { ...slice, gapSeconds: sessionGapSeconds, maxEvents, limit: QUESTIONS, seed });
 }
 
+/** Where nothing that was met had been heard of before, everyone is wrong and nobody is better. */
+function enoughData(questions: readonly Question[], bundle: RecommenderBundle, { changes }: ShopLog): Gate {
+  const ids = openIds(bundle);
+  const announced = new Map<string, number>();
+  for (const { kind, id, at } of changes) if (kind === "product" && !announced.has(id)) announced.set(id, at);
+  const answerable = count(questions, ({ outcome, now }) =>
+    Array.from(outcome.keys()).some((id) => ids.indexOf(id) >= 0 || (announced.get(id) ?? Infinity) <= now),
+  );
+  return gate(
+    "enough_data",
+    null,
+    answerable >= MIN_QUESTIONS,
+    null,
+    `${questions.length} questions of the latest visits judge, ${answerable} of them about products known by then; ${MIN_QUESTIONS} of those are needed`,
+  );
+}
+
 export async function evaluateRecommender(input: Input, context: StageContext): Promise<Verdict> {
   const { rows, split, model, parameters } = input;
   const questions = judging(input, split.testFrom, context.seed);
-  const enough = gate(
-    "enough_data",
-    null,
-    questions.length >= MIN_QUESTIONS,
-    null,
-    `${questions.length} questions of the latest visits judge; ${MIN_QUESTIONS} are needed`,
-  );
+  const bundle = filesOf(model.judged);
+  const enough = enoughData(questions, bundle, rows);
   if (!enough.passed) return { gates: [enough], metrics: [], notes: [], tables: [] };
   const since = { log: rows, since: split.testFrom };
-  const bundle = filesOf(model.judged);
   const asked = { bundle, everywhereHome: false };
   const own = measure({ ...asked, ranker: rankerOf(bundle) }, questions, since);
   const measured = new Map([["served", own]]);

@@ -5,6 +5,7 @@ import { type LogObject, readLogObjects, snapshotOf } from "../log-objects.ts";
 import type { SplitPlan, StageContext } from "../model-definition.ts";
 import { PipelineError, StageRefusal } from "../pipeline-error.ts";
 import type { LogSource } from "../sources.ts";
+import { bookBefore } from "./products-at.ts";
 import { type ShopLog, shopLog } from "./shop-log.ts";
 
 /** Shares of the time that the log covers: the latest judges, the one before it teaches the blend and the second stage. */
@@ -75,6 +76,13 @@ export function describeFacts(log: ShopLog): string {
     throw new StageRefusal([
       `the log holds ${log.product.length} views, carts and purchases over ${days.toFixed(1)} days; ${MIN_FACTS} over ${MIN_DAYS} days are needed. Ingest more history`,
     ]);
+  }
+  if (log.productIds.length < 2) {
+    throw new StageRefusal([`the log knows ${log.productIds.length} product: there is nothing to choose from`]);
+  }
+  const book = bookBefore(log.changes, Infinity);
+  if (log.productIds.every((id) => book.product(id)?.active === false)) {
+    throw new StageRefusal(["every product that anyone met is withdrawn: there is nothing to recommend"]);
   }
   const customers = log.known.reduce((sum, known) => sum + known, 0);
   const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
