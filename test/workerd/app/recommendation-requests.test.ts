@@ -74,7 +74,7 @@ describe("requests for recommendations that are none", () => {
 describe("every source", () => {
   it("appears on the pages that it is for, and says so", async () => {
     const tenant = newTenant("sources");
-    await serving(tenant, { items: 60, seed: 1, policy: { newShare: 0.2 } });
+    await serving(tenant, { items: 60, seed: 1 });
     const sources = async (body: object): Promise<Set<string>> => {
       const { list } = await ask(tenant, { limit: 20, ...body });
       expect(new Set(idsOf(list)).size).toBe(20);
@@ -88,6 +88,10 @@ describe("every source", () => {
     expect(await sources({ placement: "trending" })).toContain("trending");
     expect(await sources({})).toContain("popular");
     await happen(tenant, product("brand-new"));
-    expect(await sources({})).toContain("new");
+    const { list } = await ask(tenant, { limit: 61 });
+    expect(list.items.find((item) => item.productId === "brand-new")).toMatchObject({
+      source: "new",
+      reason: "New in the shop",
+    });
   });
 });
