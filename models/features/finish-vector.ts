@@ -44,18 +44,21 @@ export interface FinishedValues {
 /** One finisher a service, for one vector after the other: finishing is synchronous, so its memory can be used again. */
 const finisherOfService = new WeakMap<CompiledService, Finisher>();
 
-function finisherOf(
-  service: CompiledService,
-  states: readonly (EntityState | null | undefined)[],
-  request: RequestContext,
-): Finisher {
+function finisherFor(service: CompiledService): Finisher {
   let finisher = finisherOfService.get(service);
   if (!finisher) {
     finisher = new Finisher(service);
     finisherOfService.set(service, finisher);
   }
-  finisher.open(states, request);
   return finisher;
+}
+
+function finisherOf(
+  service: CompiledService,
+  states: readonly (EntityState | null | undefined)[],
+  request: RequestContext,
+): Finisher {
+  return finisherFor(service).open(states, request);
 }
 
 /**
@@ -102,9 +105,7 @@ export function finishEntity(
   request: RequestContext,
   values: Float64Array,
 ): void {
-  const states: (EntityState | null | undefined)[] = service.entities.map(() => undefined);
-  states[entity.index] = entity.state;
-  finisherOf(service, states, request).aggregatesInto(entity.index, values);
+  finisherFor(service).openOne(entity, request).aggregatesInto(entity.index, values);
 }
 
 /** Values of the request's own features, written into `values`. */
@@ -153,6 +154,11 @@ class Finisher {
   private scope: Scope = { root: null, time: 0, asOf: 0, feature: null };
   private identity = -1;
   private requestFacts = new Map<CompiledGroup, Fact>();
+  /** Of each entity: its windows, and the features that are aggregated over them. */
+  private readonly windowsOf: readonly (readonly number[])[];
+  private readonly aggregatesOf: readonly (readonly number[])[];
+  private readonly allWindows: readonly number[];
+  private readonly alone: (EntityState | null | undefined)[];
 
   constructor(service: CompiledService) {
     const { length } = service.features;
@@ -171,10 +177,35 @@ class Finisher {
     this.ages = new Float64Array(length);
     this.expired = new Uint8Array(length);
     this.feature = (name) => this.values[service.positionOf(name)] ?? Number.NaN;
+    this.allWindows = service.windows.map((_, at) => at);
+    this.windowsOf = service.entities.map((_, entity) =>
+      this.allWindows.filter((at) => service.windows[at]?.entity === entity),
+    );
+    this.aggregatesOf = service.entities.map((_, entity) =>
+      service.features.flatMap((feature, index) =>
+        feature.kind === "aggregate" && service.windows[feature.window]?.entity === entity ? [index] : [],
+      ),
+    );
+    this.alone = service.entities.map(() => undefined);
   }
 
   /** Begins a vector; nothing of the one before is left. */
-  open(states: readonly (EntityState | null | undefined)[], { payload, asOf, own }: RequestContext): void {
+  open(states: readonly (EntityState | null | undefined)[], request: RequestContext): this {
+    return this.begin(states, request, this.allWindows);
+  }
+
+  /** Begins the aggregates of one entity. */
+  openOne(entity: { readonly index: number; readonly state: EntityState | null }, request: RequestContext): this {
+    this.alone.fill(undefined);
+    this.alone[entity.index] = entity.state;
+    return this.begin(this.alone, request, this.windowsOf[entity.index] ?? []);
+  }
+
+  private begin(
+    states: readonly (EntityState | null | undefined)[],
+    { payload, asOf, own }: RequestContext,
+    windows: readonly number[],
+  ): this {
     this.values.fill(0);
     this.ages.fill(Number.NaN);
     this.expired.fill(0);
@@ -185,7 +216,8 @@ class Finisher {
     if (own !== undefined) for (const [group, fact] of own.facts) this.requestFacts.set(group, fact);
     const identity = own === undefined ? this.service.request.identity?.(this.scope) : undefined;
     this.identity = typeof identity === "string" ? hash48(identity) : (own?.identity ?? -1);
-    this.openAll();
+    this.openWindows(windows);
+    return this;
   }
 
   runValues(): FinishedValues {
@@ -227,10 +259,8 @@ class Finisher {
   }
 
   aggregatesInto(entity: number, values: Float64Array): void {
-    for (const [index, feature] of this.service.features.entries()) {
-      if (feature.kind === "aggregate" && this.service.windows[feature.window]?.entity === entity)
-        values[index] = withFallback(this.evaluate(index), feature.fallback);
-    }
+    for (const index of this.aggregatesOf[entity] ?? [])
+      values[index] = withFallback(this.evaluate(index), this.service.features[index]?.fallback ?? Number.NaN);
   }
 
   private evaluateAll(): void {
@@ -245,13 +275,13 @@ class Finisher {
     return Number.isNaN(age) ? null : age;
   }
 
-  /** Finds the ends of every window. What windows of one group share is looked up once. */
-  private openAll(): void {
+  /** Finds the ends of windows. What windows of one group share is looked up once. */
+  private openWindows(numbers: readonly number[]): void {
     const { windows } = this.service;
     let group: CompiledGroup | null = null;
     let skip = -1;
     let endNow = 0;
-    for (let at = 0; at < windows.length; at++) {
+    for (const at of numbers) {
       const window = windows[at] as CompiledWindow;
       const opened = this.opened[at] as OpenedWindow;
       const entity = this.states[window.entity];

@@ -68,12 +68,27 @@ function interest(log: ShopLog, { items, until }: ShopTraining): { met: Float64A
   return { met, recent };
 }
 
-function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[] {
-  const replay = new ProductReplay(log, (item) => items.ids[item] ?? "");
+/** Rivals are built over one training, each of them with the same products. */
+const valuesOfTraining = new WeakMap<ShopTraining, Float32Array>();
+
+/** Values of the items' own ranking features at the end of the training time, one row of each. */
+function valuesAt(log: ShopLog, training: ShopTraining): Float32Array {
+  const { items, until } = training;
+  let values = valuesOfTraining.get(training);
+  if (!values) {
+    const replay = new ProductReplay(log, (item) => items.ids[item] ?? "");
+    values = new Float32Array(items.ids.length * PRODUCT_WIDTH);
+    for (const item of items.ids.keys()) replay.write(item, until, values, item * PRODUCT_WIDTH);
+    valuesOfTraining.set(training, values);
+  }
+  return values;
+}
+
+function itemRows(log: ShopLog, training: ShopTraining): ItemRow[] {
+  const { items, book } = training;
+  const values = valuesAt(log, training);
   return items.ids.map((id, item): ItemRow => {
     const known = book.product(id);
-    const values = new Float32Array(PRODUCT_WIDTH);
-    replay.write(item, until, values, 0);
     return {
       id,
       categories: known?.categories ?? [],
@@ -83,7 +98,7 @@ function itemRows(log: ShopLog, { items, until, book }: ShopTraining): ItemRow[]
       // Sold without ever having been announced: nothing says that it is gone.
       active: known?.active ?? true,
       stock: known?.stock ?? null,
-      values,
+      values: values.subarray(item * PRODUCT_WIDTH, (item + 1) * PRODUCT_WIDTH),
     };
   });
 }
