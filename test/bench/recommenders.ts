@@ -58,7 +58,9 @@ export async function benchRecommenders(options: {
   const ease = await timed(options.quick ? 1 : 3, async () => {
     await easeWeights(easeMatrix, { lambda: 500, userPower: 0, itemPower: 0 }, threads);
   });
-  rows.push({ id: "ease/10k-items", value: ease, unit: "s", better: "lower", floor: 60, aim: 20 });
+  // A tenth of the size meets no floor of the whole.
+  const goals = options.quick ? {} : { ease: { floor: 60, aim: 20 }, ials: { floor: 60, aim: 15 } };
+  rows.push({ id: "ease/10k-items", value: ease, unit: "s", better: "lower", ...goals.ease });
 
   const ialsShape = { users: 100_000 / scale, items: 20_000 / scale, perUser: 100 };
   say(`iALS: ${(ialsShape.users * ialsShape.perUser) / 1e6} million interactions`);
@@ -74,8 +76,7 @@ export async function benchRecommenders(options: {
     value: sweep,
     unit: "s",
     better: "lower",
-    floor: 60,
-    aim: 15,
+    ...goals.ials,
   });
 
   return {

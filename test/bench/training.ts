@@ -7,13 +7,14 @@ import type { Report, ReportRow } from "../../models/contract/report.ts";
 import { rocAuc } from "../../models/stats/ranking-metrics.ts";
 import { generateRows } from "../support/tabular-data.ts";
 import type { BenchOptions } from "./main.ts";
+import { benchRecommenders } from "./recommenders.ts";
 import { makeReport, median, rowOf } from "./report.ts";
 import { FILES, readFloats, type TrainingOutcome, type TrainingTask } from "./training/task.ts";
 
 /**
  * Time and memory of training boosted trees: each contender in its own process on the same bytes, in turn, round after
- * round. LightGBM, XGBoost and scikit-learn run where EDGEWISE_PYTHON names an interpreter that has them. EDGEWISE_TRAINING picks
- * parts: two_threads, one_thread, growth, largest.
+ * round. LightGBM, XGBoost and scikit-learn run where EDGEWISE_PYTHON names an interpreter that has them. Then the large fits of recommenders
+ * (`recommenders.ts`). EDGEWISE_TRAINING picks parts: two_threads, one_thread, growth, largest, recommenders.
  */
 const BASE: TrainingTask = {
   trainRows: 500_000,
@@ -42,8 +43,13 @@ export async function benchTraining({ onStage, quick }: BenchOptions): Promise<R
     one_thread: () => inFolder({ ...base, threads: 1 }, (folder) => compare(folder, rounds, onStage, "one_thread/")),
     growth: () => growth(base, onStage),
     largest: async () => (quick ? [] : largest(onStage)),
+    recommenders: async () => (await benchRecommenders({ quick, onStage })).rows,
   };
   const wanted = process.env["EDGEWISE_TRAINING"]?.split(",") ?? Object.keys(parts);
+  const unknown = wanted.find((name) => !Object.hasOwn(parts, name));
+  if (unknown !== undefined) {
+    throw new Error(`EDGEWISE_TRAINING: there is no part "${unknown}"; there are ${Object.keys(parts).join(", ")}`);
+  }
   const rows: ReportRow[] = [];
   for (const name of wanted) rows.push(...((await parts[name]?.()) ?? []));
   const parameters = { ...base, rounds, parts: wanted.join(","), outside: python !== undefined };
