@@ -131,10 +131,12 @@ describe("recommendations", () => {
           const history = facts.map(([productId, action]) => fact(productId, { action }));
           const answer = recommender.recommend(ask({ ...context, facts: history }));
           const shown = idsOf(answer);
-          const blocked = new Set([
-            ...context.exclude,
-            ...history.filter((f) => f.action === "dismiss").map(({ productId }) => productId),
-          ]);
+          // The newest verdict holds; a look is none.
+          const verdicts = new Map(
+            history.filter(({ action }) => action !== "view").map(({ productId, action }) => [productId, action]),
+          );
+          const dismissed = [...verdicts].filter(([, action]) => action === "dismiss").map(([own]) => own);
+          const blocked = new Set([...context.exclude, ...dismissed]);
           const eligible = Array.from({ length: catalogue.size }, (_, item) => catalogue.idOf(item)).filter(
             (own) => catalogue.isActive(catalogue.indexOf(own)) && !blocked.has(own),
           );
