@@ -1,6 +1,7 @@
 /** `edgewise evaluate recs`: every recommender on one data set, settings chosen on a validation part of the training data. */
-import { writeFile } from "node:fs/promises";
+import { access, constants, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
 import {
   type EvaluationFiles,
   type EvaluationRules,
@@ -85,6 +86,7 @@ export const evaluateRecs = strictCommand({
       candidates: args.candidates ?? null,
       format: chooseFormat(args.format),
     };
+    if (args.json !== undefined) await checkFolderOf(args.json);
     const prepared = await prepareEvaluation(files, rules).catch(asUserError);
     describePrepared(prepared);
     const evaluations = await evaluateRecommenders({
@@ -125,6 +127,13 @@ export const evaluateRecs = strictCommand({
     });
   },
 });
+
+/** Before hours of work, not after. */
+async function checkFolderOf(path: string): Promise<void> {
+  await access(dirname(resolve(path)), constants.W_OK).catch((error: Error) => {
+    throw new UserError(`cannot write ${path}: ${error.message}`);
+  });
+}
 
 function wholeNumber(name: string, value: string, [low, high]: readonly [number, number]): number {
   const number = Number(value);

@@ -116,6 +116,10 @@ describe("edgewise evaluate recs", () => {
     [["--data", data, "--model", "magic"], 2, /unknown model "magic"; there are popularity/],
     [["--data", data, "--k", "0"], 2, /--k is a whole number from 1 to 50/],
     [["--data", data, "--candidates", join(folder, "no.csv")], 1, /no\.csv.*there is no such file/],
+    [["--data", data, "--json", join(folder, "no", "such.json")], 1, /cannot write .*no.such\.json/],
+    [["--data", data, "--task", "next"], 1, /--task next needs --split given or by-time/],
+    [["--data", data, "--candidates", broken, "--split", "by-time:2011-01-01"], 1, /goes with --split leave-last-out/],
+    [["--data", data, "--bags", "0"], 2, /--bags is a whole number from 1 to 20/],
     [["--data", data, "--folds", "2", "--fold", "3"], 2, /unknown option --fold/],
   ])("%o says what to do", async (args, code, message) => {
     expect(await runCli(root, ["recs", ...args])).toBe(code);
