@@ -5,7 +5,7 @@ const at = (time: number): string => new Date(time).toISOString().slice(0, 19).r
 const headline = ({ metrics }: RunRecord): string => {
   const figure = (name: string): string | null =>
     metrics.find((metric) => metric.name === name && metric.slice === "test")?.value.toFixed(4) ?? null;
-  return ["roc_auc", "average_precision", "ndcg@10", "recall@10"]
+  return ["roc_auc", "average_precision", "ndcg_at_10", "hit_rate_at_10"]
     .flatMap((name) => (figure(name) === null ? [] : [`${name} ${figure(name)}`]))
     .join(", ");
 };

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { describeRun, listRuns } from "../../../../../batch-training/commands/describe-runs.ts";
 import { modelCard } from "../../../../../batch-training/pipeline/model-card.ts";
 import type { Parameters, StageContext } from "../../../../../batch-training/pipeline/model-definition.ts";
 import { StageRefusal } from "../../../../../batch-training/pipeline/pipeline-error.ts";
@@ -122,6 +123,8 @@ describe("a search", () => {
     const losses = trials.map(({ loss }) => loss ?? Number.POSITIVE_INFINITY);
     expect(parameters).toEqual(tried[losses.indexOf(Math.min(...losses))]);
     expect(modelCard(definition.about, result.record, [])).toContain("3 trials on the rows to learn from");
+    expect(describeRun(result.record).join("\n")).toMatch(/trials:\n {2}0\.\d{5} NDCG@10 0\.\d{4}, HR@10 .* questions/);
+    expect(listRuns([result.record]).join("\n")).toMatch(/ndcg_at_10 0\.\d{4}, hit_rate_at_10 0\.\d{4}/);
   }, 120_000);
 
   it("draws only what a recommender can be made of, every end of every range included", async () => {
