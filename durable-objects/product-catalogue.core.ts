@@ -188,6 +188,11 @@ export class ProductCatalogueCore {
     sql.exec("INSERT INTO swept (day) VALUES (?)", today);
     sql.exec("DELETE FROM interest WHERE day <= ?", today - POPULAR_DAYS);
     sql.exec("DELETE FROM counted WHERE day < ?", today - IDENTITY_DAYS);
+    // Ids that somebody made up, and those of products that were never announced, are forgotten with their counts.
+    sql.exec(
+      `DELETE FROM product_values WHERE NOT EXISTS (SELECT 1 FROM product p WHERE p.id = product_values.product)
+         AND NOT EXISTS (SELECT 1 FROM interest i WHERE i.product = product_values.product)`,
+    );
   }
 }
 

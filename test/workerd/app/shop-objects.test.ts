@@ -116,6 +116,25 @@ describe("the live products of a tenant", () => {
   });
 });
 
+describe("the ranking features of a shop's products", () => {
+  it("are forgotten with the counts of products that nobody announced, made-up ids among them", async () => {
+    const stub = env.PRODUCTS.getByName(`products-${++names}`);
+    const now = Date.now();
+    const wanted = { service: "s", maxAgeMs: 1 };
+    const seen = (productId: string) => ({ productId, identity: productId, at: now - 20 * 86_400_000, weight: 1 });
+    expect(await stub.apply([product("announced", now)], ["announced", "made-up"].map(seen), wanted)).toHaveLength(2);
+    await stub.keepValues({ service: "s", at: now, products: ["announced", "made-up"], numbers: new Float32Array(2) });
+    const kept = async (): Promise<string[]> => (await stub.values(0, { service: "s", width: 1 })).products;
+    expect(await kept()).toEqual(["announced", "made-up"]);
+    await runInDurableObject(stub, (_object, { storage }) => {
+      storage.sql.exec("UPDATE swept SET day = day - 1");
+      storage.sql.exec("UPDATE interest SET day = day - 20");
+    });
+    await stub.apply([product("another", now)], []);
+    expect(await kept()).toEqual(["announced"]);
+  });
+});
+
 describe("the rankings of a shop", () => {
   it("are those of sums and a sort: a month counts, and half as much with every day", async () => {
     const stub = env.PRODUCTS.getByName(`products-${++names}`);
