@@ -65,6 +65,7 @@ export const evaluateRecs = strictCommand({
     neighbours: setting("entries of each served neighbour list", "N", "100"),
     bags: setting("second stages fitted with seeds of their own and averaged", "N", "1"),
     served: { type: "boolean", default: false, description: "measure the served form, lists cut to --neighbours" },
+    head: option("with --served: embeddings of the N most popular items in memory, the others in a vector index", "N"),
     json: option("write the report as JSON", "FILE"),
   },
   run: async ({ args }) => {
@@ -78,6 +79,9 @@ export const evaluateRecs = strictCommand({
       validationCases: wholeNumber("validation-cases", args.validationCases, [1, 1_000_000]),
     };
     const k = wholeNumber("k", args.k, [1, MAX_K]);
+    if (args.head !== undefined && !args.served)
+      throw new UserError("--head is about the served form: add --served", 2);
+    const headItems = args.head === undefined ? null : wholeNumber("head", args.head, [0, 1_000_000]);
     const { models, blend, twoStage } = chooseModels(args.model);
     const files: EvaluationFiles = {
       data: args.data,
@@ -99,6 +103,7 @@ export const evaluateRecs = strictCommand({
       context: { seed: rules.seed, threads: wholeNumber("threads", args.threads, [1, 256]) },
       neighbours: wholeNumber("neighbours", args.neighbours, [1, 10_000]),
       served: args.served,
+      headItems,
       now: () => performance.now(),
       progress: (line) => console.error(line),
     }).catch(asUserError);

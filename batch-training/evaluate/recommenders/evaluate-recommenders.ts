@@ -7,6 +7,7 @@ import type { Case } from "./cases.ts";
 import type { Combination } from "./combination.ts";
 import { blendScores, fitBlend } from "./fit-blend.ts";
 import { fitTwoStage, openTwoStage, type TwoStageFold } from "./fit-two-stage.ts";
+import { openIndexed } from "./indexed-scorer.ts";
 import { type ModelQuality, QualityTable } from "./quality-table.ts";
 import { type Found, searchSettings, type Validation } from "./search.ts";
 import { type RankOptions, topItems } from "./top-items.ts";
@@ -41,6 +42,8 @@ export interface EvaluationPlan {
   readonly neighbours: number;
   /** Measure what the edge gets, lists cut to `neighbours`, instead of the full model. */
   readonly served: boolean;
+  /** Of the served form: embeddings of so many items in memory, the others in a vector index; null: all in memory. */
+  readonly headItems: number | null;
   readonly now: () => number;
   readonly progress: (line: string) => void;
 }
@@ -129,7 +132,8 @@ async function fitAll(plan: EvaluationPlan, found: ReadonlyMap<string, Found>): 
     const seconds = (plan.now() - started) / 1000;
     const served = full.serve(plan.neighbours);
     // The full model is let go where only its served form is measured.
-    fits.push({ scorer: plan.served ? openScorer(served) : full, bytes: servedBytes(served), seconds });
+    const scorer = plan.headItems === null ? openScorer(served) : openIndexed(served, plan.headItems);
+    fits.push({ scorer: plan.served ? scorer : full, bytes: servedBytes(served), seconds });
   }
   return fits;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { openIndexed } from "../../../../batch-training/evaluate/recommenders/indexed-scorer.ts";
 import { byteEmbeddings } from "../../../../models/recommend/byte-embeddings.ts";
 import { cutHead, embeddingsBeyond, type IndexSearch } from "../../../../models/recommend/indexed-part.ts";
 import { type PlacedRecommender, placeServed } from "../../../../models/recommend/place-served.ts";
 import { Retrieval } from "../../../../models/recommend/retrieval.ts";
-import { scoreVectors } from "../../../../models/recommend/scorer.ts";
+import { openScorer, scoreVectors } from "../../../../models/recommend/scorer.ts";
 import type { BlendScale, ServedRecommender } from "../../../../models/recommend/served-recommender.ts";
 import type { IndexedHistory } from "../../../../models/recommend/visitor-history.ts";
 import { engineKernels } from "../../../support/engine-kernels.ts";
@@ -86,6 +87,30 @@ describe.each([16, 12])("embeddings of %i dimensions with the rest in a vector i
     });
     expect(retrieval.total).toEqual(before);
   });
+});
+
+it("an evaluation with a head takes the hundred best beyond it", () => {
+  const { retrieval } = generatedBundle({
+    items: 400,
+    seed: 4,
+    dimensions: 16,
+    retrieval: "embeddings",
+    precision: "bytes",
+  });
+  if (retrieval.kind !== "embeddings") throw new Error("not embeddings");
+  const history = historyOf(3, 42, 7).taste;
+  const [indexed, whole] = [new Float32Array(400), new Float32Array(400)];
+  openIndexed(retrieval, HEAD).score(history, 10, indexed);
+  openScorer(retrieval).score(history, 10, whole);
+  const best = Array.from({ length: 300 }, (_, at) => HEAD + at).sort((a, b) => (whole[b] ?? 0) - (whole[a] ?? 0));
+  const kept = new Set(best.slice(0, 100));
+  for (const [item, score] of whole.entries()) {
+    expect(indexed[item]).toBeCloseTo(item < HEAD || kept.has(item) ? score : 0, 5);
+  }
+  openIndexed(retrieval, HEAD).score(historyOf(399).taste, 10, indexed);
+  expect(indexed.every((score) => score === 0)).toBe(true);
+  openIndexed(retrieval, 400).score(history, 10, indexed);
+  expect(indexed).toEqual(whole);
 });
 
 it("a catalogue within the head stays whole, and one without embeddings too", () => {

@@ -92,6 +92,7 @@ async function choose(files: EvaluationFiles, rules: EvaluationRules, twoStage: 
     context: { seed: 1, threads: 1 },
     neighbours: 100,
     served: false,
+    headItems: null,
     now: () => 0,
     progress: (line) => void lines.push(line),
   });
