@@ -4,6 +4,7 @@ import { FEATURE_CATALOG, FRAUD_FEATURES } from "../../models/catalog/feature-ca
 import type { Report, ReportRow } from "../../models/contract/report.ts";
 import { encodeEntity, entityBytes } from "../../models/features/entity-state.ts";
 import { finishVector } from "../../models/features/finish-vector.ts";
+import { behaviourLog } from "../support/behaviour-log.ts";
 import { handbookFolder } from "../support/handbook-cards.ts";
 import { type BenchEdge, startBenchEdge } from "./features/bench-edge.ts";
 import { offlineParity, shardParity } from "./features/handbook-parity.ts";
@@ -91,8 +92,25 @@ async function updates(edge: BenchEdge, quick: boolean): Promise<ReportRow[]> {
     hot.push(await rate({ hot: true }));
   }
   const note = "claimed, applied to three entities, settled; queue messages of 1,000 events, four consumers";
+  const behaviour: number[] = [];
+  let facts = 0;
+  for (let round = 0; round < 3; round++) {
+    const shop = { until: Date.now(), customers: 3_000, products: 400, days: 20 };
+    const seen = behaviourLog({ ...shop, events: count, seed: round }).map((event) => {
+      return { ...event, id: `${round}-${event.id}`, tenant: "bench" };
+    });
+    facts = seen.reduce((sum, event) => sum + FEATURE_CATALOG.factsOf(event).length, 0) / seen.length;
+    const started = performance.now();
+    await edge.call("/apply", { ...ONE_OBJECT, events: seen });
+    // The first round finds no entity.
+    if (round > 0) behaviour.push(seen.length / ((performance.now() - started) / 1000));
+  }
   return [
     { ...rowOf("update.events_per_second", "1/s", spread, higher(3_000, 10_000)), note },
+    {
+      ...rowOf("update.behaviour_events_per_second", "1/s", behaviour),
+      note: `views, carts and purchases of a shop, ${facts.toFixed(1)} facts an event`,
+    },
     { ...rowOf("update.hot_events_per_second", "1/s", hot, higher(2_000, 5_000)), note: "all of one customer" },
   ];
 }
