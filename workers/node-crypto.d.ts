@@ -2,8 +2,7 @@
 declare module "node:crypto" {
   interface Hash {
     update(data: string | Uint8Array): this;
-    digest(encoding: "hex" | "base64url"): string;
+    digest(encoding: "hex"): string;
   }
   export function createHash(algorithm: "sha256"): Hash;
-  export function createHmac(algorithm: "sha256", key: string): Hash;
 }

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { HmacSha256 } from "../../models/contract/hmac.ts";
 import type { PersonalKind, Pseudonym } from "../../models/contract/pseudonymise.ts";
 
 /** 132 bits of the MAC in base64url: collisions are beyond reach for any number of people. */
@@ -10,12 +10,12 @@ type Remembered = Map<string, string>;
 
 /** Keyed pseudonyms (HMAC-SHA-256 over tenant, kind and identifier), remembered in the isolate because shoppers return. */
 export class Pseudonyms {
-  readonly #key: string;
+  readonly #hmac: HmacSha256;
   readonly #ofTenant = new Map<string, Pseudonym>();
   #remembered = 0;
 
   constructor(key: string) {
-    this.#key = key;
+    this.#hmac = new HmacSha256(key);
   }
 
   of(tenant: string): Pseudonym {
@@ -32,7 +32,7 @@ export class Pseudonyms {
   }
 
   #make(tenant: string, kind: PersonalKind, identifier: string, remembered: Remembered): string {
-    const mac = createHmac("sha256", this.#key).update(`${tenant}\n${kind}\n${identifier}`).digest("base64url");
+    const mac = this.#hmac.base64url(`${tenant}\n${kind}\n${identifier}`);
     const pseudonym = `p${mac.slice(0, PSEUDONYM_LENGTH)}`;
     remembered.set(identifier, pseudonym);
     // Functions that were handed out keep their memory for as long as their request takes; new ones begin with none.

@@ -8,6 +8,9 @@ export interface Sharded<T> {
   readonly value: T;
 }
 
+/** Lists that an object is told at a time, about a millisecond's work: whoever asks it for a visitor's history waits no longer than that. */
+const LISTS_PER_CALL = 25;
+
 /** Histories of visitors, and the lists they were shown, over their objects: one call per object, whatever the number of visitors. */
 export class VisitorHistories {
   readonly #namespace: DurableObjectNamespace<VisitorHistory>;
@@ -44,13 +47,26 @@ export class VisitorHistories {
     const shardOf = ({ shard }: { shard: number }): number => shard;
     const [own, told] = [this.#perObject(tenant, lists, shardOf), this.#perObject(tenant, outcomes, shardOf)];
     const names = new Set([...own.keys(), ...told.keys()]);
-    return await Promise.all(
-      Array.from(names, async (name) => {
-        const of = (told.get(name) ?? []).map(({ value }) => value);
-        const answered = (own.get(name) ?? []).map(({ value }) => value);
-        return { attributed: await this.#namespace.getByName(name).attribute(answered, of), of };
-      }),
+    const found = await Promise.all(
+      Array.from(names, (name) => this.#attribute(name, own.get(name) ?? [], told.get(name) ?? [])),
     );
+    return found.flat();
+  }
+
+  async #attribute(
+    name: string,
+    lists: readonly Sharded<AnsweredList>[],
+    outcomes: readonly Sharded<ListOutcome>[],
+  ): Promise<{ readonly attributed: Attributed; readonly of: readonly ListOutcome[] }[]> {
+    const found = [];
+    let of = outcomes.map(({ value }) => value);
+    for (let from = 0; from === 0 || from < lists.length; from += LISTS_PER_CALL) {
+      if (from > 0) await scheduler.wait(0);
+      const answered = lists.slice(from, from + LISTS_PER_CALL).map(({ value }) => value);
+      found.push({ attributed: await this.#namespace.getByName(name).attribute(answered, of), of });
+      of = [];
+    }
+    return found;
   }
 
   /** A stub belongs to the request that made it: every call gets its own. */

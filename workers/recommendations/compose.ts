@@ -39,6 +39,7 @@ interface SharedParts {
 
 const now = (): number => Date.now();
 const after = (milliseconds: number): Promise<void> => scheduler.wait(milliseconds);
+const pause = (): Promise<void> => after(0);
 const background = (promise: Promise<unknown>): void => waitUntil(promise);
 
 /** What recommends in this isolate, and what the consumer keeps for it. */
@@ -60,7 +61,7 @@ export function composeRecommendations(
     metrics,
   };
   const ids = new RecommendationIds(config.pseudonymKey);
-  const log = new ExposureLog(env.LOGS);
+  const log = new ExposureLog(env.LOGS, pause);
   const compares = config.recommendationControlShare > 0;
   const attribution = new Attribution({ store: visitors, ids, compares, send, metrics });
   const provider = new RecommenderProvider({
@@ -98,6 +99,7 @@ export function composeRecommendations(
         send,
         now,
         after,
+        pause,
         metrics,
       }),
       ids,

@@ -18,18 +18,23 @@ export interface ExposureDeps {
   readonly attribute: (tenant: string, records: readonly ExposureRecord[], now: number) => Promise<void>;
   readonly now: () => number;
   readonly after: (milliseconds: number) => Promise<void>;
+  /** Lets requests that have arrived go first. */
+  readonly pause: () => Promise<void>;
   readonly metrics: MetricRegistry;
 }
 
 /** Lists of one log object, and the time that the first of them waits for company. */
 const BATCH = 200;
 const WAIT_MS = 1_000;
+/** Events that are sent at a time, about a millisecond's work. Whoever asks for a list meanwhile waits no longer than that. */
+const EVENTS_PER_SEND = 25;
 /** A flush that takes longer is taken for dead. */
 const FLUSH_TIMEOUT_MS = 15_000;
 /** Lists in memory at most, some megabytes: beyond it, while log or queue do not take them, the oldest are given up and counted. */
 const MAX_PENDING = 2_000;
 /** Where a list goes: to training, to other domains, to whoever counts its outcomes. */
 const DESTINATIONS = ["log", "events", "attribution"] as const;
+type Destination = (typeof DESTINATIONS)[number];
 
 /**
  * Lists leave this isolate in batches after their answers: the death of an isolate loses at most a second of them, and what is given up is
@@ -72,21 +77,30 @@ export class Exposures {
   async #send(batch: readonly Exposure[]): Promise<void> {
     const byTenant = Map.groupBy(batch, ({ record }) => record.tenant);
     const now = this.#deps.now();
-    const { append, attribute, send } = this.#deps;
-    const sending: [from: (typeof DESTINATIONS)[number], lists: number, promise: Promise<void>][] = [
-      ["events", batch.length, send(batch.map(({ event }) => event))],
-    ];
+    const sending = [this.#announce(batch)];
     for (const [tenant, own] of byTenant) {
       const records = own.map(({ record }) => record);
-      sending.push(["log", own.length, append(tenant, records, now)]);
-      sending.push(["attribution", own.length, attribute(tenant, records, now)]);
+      sending.push(this.#arrival("log", own.length, this.#deps.append(tenant, records, now)));
+      sending.push(this.#arrival("attribution", own.length, this.#deps.attribute(tenant, records, now)));
     }
-    const settled = await Promise.allSettled(sending.map(([, , promise]) => promise));
-    for (const [at, outcome] of settled.entries()) {
-      const [from = "events", lists = 0] = sending[at] ?? [];
-      if (outcome.status === "fulfilled") continue;
-      this.#deps.metrics.count("exposures_dropped_total", { from }, lists);
-      logWarning("lists did not arrive", { lists, destination: from, reason: String(outcome.reason) });
+    await Promise.all(sending);
+  }
+
+  async #announce(batch: readonly Exposure[]): Promise<void> {
+    for (let from = 0; from < batch.length; from += EVENTS_PER_SEND) {
+      if (from > 0) await this.#deps.pause();
+      const events = batch.slice(from, from + EVENTS_PER_SEND).map(({ event }) => event);
+      await this.#arrival("events", events.length, this.#deps.send(events));
+    }
+  }
+
+  /** Never rejects: what does not arrive is counted. */
+  async #arrival(destination: Destination, lists: number, promise: Promise<void>): Promise<void> {
+    try {
+      await promise;
+    } catch (error) {
+      this.#deps.metrics.count("exposures_dropped_total", { from: destination }, lists);
+      logWarning("lists did not arrive", { lists, destination, reason: String(error) });
     }
   }
 }

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { HmacSha256 } from "../../models/contract/hmac.ts";
 import { type Arm, ARMS } from "../../models/recommend/experiment.ts";
 import { ATTRIBUTION_MS } from "../../models/recommend/outcome.ts";
 
@@ -19,10 +19,10 @@ export interface KnownList {
  * and the rest) tells without a lookup whether this deployment answered such a list; the rest, when, by which arm, and where outcomes of it are counted.
  */
 export class RecommendationIds {
-  readonly #key: string;
+  readonly #hmac: HmacSha256;
 
   constructor(key: string) {
-    this.#key = key;
+    this.#hmac = new HmacSha256(key);
   }
 
   make(tenant: string, { answeredAt, arm, shard }: KnownList, random: string): string {
@@ -42,7 +42,7 @@ export class RecommendationIds {
   }
 
   #mac(tenant: string, body: string): string {
-    const mac = createHmac("sha256", this.#key).update(`recommendation\n${tenant}\n${body}`).digest("base64url");
+    const mac = this.#hmac.base64url(`recommendation\n${tenant}\n${body}`);
     return mac.replaceAll(/[^A-Za-z0-9]/g, "0").slice(0, MAC_LETTERS);
   }
 }

@@ -11,6 +11,8 @@ const exposure = (tenant: string, recommendationId: string): Exposure =>
 function outlet(options: { readonly broken?: boolean } = {}) {
   const logged: [string, string[]][] = [];
   const told: string[] = [];
+  const sends: number[] = [];
+  let pauses = 0;
   const attributed: string[] = [];
   const metrics = new MetricRegistry();
   const kept: Promise<unknown>[] = [];
@@ -22,6 +24,7 @@ function outlet(options: { readonly broken?: boolean } = {}) {
       logged.push([tenant, records.map((record) => record.recommendationId)]);
     },
     send: async (events) => {
+      sends.push(events.length);
       told.push(...events.map((event) => event.id));
     },
     attribute: async (_tenant, records) => {
@@ -29,6 +32,7 @@ function outlet(options: { readonly broken?: boolean } = {}) {
     },
     now: () => now,
     after: () => new Promise((resolve) => timers.push(() => resolve())),
+    pause: async () => void pauses++,
     metrics,
   });
   const add = (...batch: Exposure[]): void => exposures.add(batch, (promise) => kept.push(promise));
@@ -43,7 +47,18 @@ function outlet(options: { readonly broken?: boolean } = {}) {
         .flatMap(({ name, labels, value }) => (name === "exposures_dropped_total" ? [[labels, value]] : [])),
     );
   const later = (milliseconds: number): void => void (now += milliseconds);
-  return { add, pass, logged, told, attributed, dropped, later, waiting: () => timers.length };
+  return {
+    add,
+    pass,
+    logged,
+    told,
+    sends,
+    pauses: () => pauses,
+    attributed,
+    dropped,
+    later,
+    waiting: () => timers.length,
+  };
 }
 
 describe("lists on their way out", () => {
@@ -61,6 +76,14 @@ describe("lists on their way out", () => {
     add(exposure("a", "4"));
     await pass();
     expect(told.at(-1)).toBe("4");
+  });
+
+  it("are announced some at a time, and others get a turn in between", async () => {
+    const { add, pass, logged, told, sends, pauses } = outlet();
+    const ids = Array.from({ length: 60 }, (_, list) => String(list));
+    add(...ids.map((id) => exposure("a", id)));
+    await pass();
+    expect([sends, pauses(), told, logged]).toEqual([[25, 25, 10], 2, ids, [["a", ids]]]);
   });
 
   it("are counted where they are lost, and the ones after them still leave", async () => {
