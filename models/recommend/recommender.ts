@@ -3,6 +3,7 @@ import { CandidateSet, type Column, COLUMN_COUNT, COLUMNS } from "./candidates.t
 import type { Catalogue } from "./catalogue.ts";
 import { diversify, likenessTo, rankedFor, type Scored } from "./diversify.ts";
 import { Eligibility, STRICTNESS } from "./eligibility.ts";
+import type { RecommendPolicy } from "./policy.ts";
 import { RANKING_WIDTH, type Placement, rankingVectors } from "./ranking-features.ts";
 import { explainSource, similarAnchors, type SourceContext } from "./reasons.ts";
 import {
@@ -48,6 +49,8 @@ interface Weight {
 const weigh = (weights: Partial<Record<Column, number>>): Weight[] =>
   Object.entries(weights).map(([column, weight]) => ({ column: COLUMNS[column as Column], weight }));
 
+/** Pages about one kind of product, where another kind is no variety. */
+const OF_ONE_KIND: readonly Placement[] = ["product", "category", "content"];
 /** How much a source counts where no ranker decides, by placement. */
 const WEIGHTS: Readonly<Record<Placement, readonly Weight[]>> = {
   home: weigh({ similar: 0.01, content: 0.004, popular: 0.002, trending: 0.001, fresh: 0.0005 }),
@@ -70,6 +73,7 @@ export class Recommender {
   readonly #candidates: CandidateSet;
   readonly #vectors: Float32Array;
   readonly #similar: NeighbourLists | null;
+  readonly #oneKind: RecommendPolicy;
   readonly #products: ProductValues;
   readonly #visitors: VisitorFeatures;
 
@@ -93,6 +97,7 @@ export class Recommender {
     this.#candidates = new CandidateSet(bundle.policy.candidates + EXTRA_CANDIDATES);
     this.#vectors = new Float32Array(this.#candidates.capacity * RANKING_WIDTH);
     this.#similar = bundle.similar ?? ownNeighbours(bundle);
+    this.#oneKind = { ...bundle.policy, diversity: 0, categoryShare: 1 };
   }
 
   /** Bytes of the working arrays; the bundle and the catalogue not counted. */
@@ -172,7 +177,7 @@ export class Recommender {
     );
     const blend = this.#blendScores(request.placement);
     const scores = RANKED_PLACEMENTS.includes(request.placement) ? this.#rank(blend.scores) : blend.scores;
-    const { policy } = this.#bundle;
+    const policy = OF_ONE_KIND.includes(request.placement) ? this.#oneKind : this.#bundle.policy;
     const ranked = this.#ordered(scores, blend.scores, rankedFor(policy, request.limit));
     const picked = diversify(ranked, request.limit, {
       catalogue: this.#catalogue,

@@ -19,7 +19,15 @@ export function rankingRows(bundle: RecommenderBundle, questions: readonly Quest
   const values: Float32Array[] = [];
   const labels: number[] = [];
   const groups: number[] = [];
-  const asked = { bundle, ranker: null, limit: bundle.policy.candidates, everywhereHome: false, vectors: true };
+  // The best of the first stage, whatever mix of them a page would show.
+  const unmixed = { ...bundle, policy: { ...bundle.policy, diversity: 0, categoryShare: 1, newShare: 0 } };
+  const asked = {
+    bundle: unmixed,
+    ranker: null,
+    limit: bundle.policy.candidates,
+    everywhereHome: false,
+    vectors: true,
+  };
   for (const { question, answer } of answers(asked, questions, log)) {
     const best = answer.items.slice(0, CANDIDATES);
     const grades = best.map(({ productId }) => GRADES[question.outcome.get(productId) ?? "dismiss"]);

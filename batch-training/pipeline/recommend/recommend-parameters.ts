@@ -37,7 +37,8 @@ export const RECOMMEND_PARAMETERS: Parameters = {
   blendQuestions: 400,
   blendScale: ANY_SCALE,
   rankingQuestions: 1_000,
-  policy: { ...DEFAULT_POLICY, candidates: 100 },
+  // Half a page of one shelf is a choice; a whole one is a rut.
+  policy: { ...DEFAULT_POLICY, candidates: 100, categoryShare: 0.5 },
   ...prefixed("ranker", ranker),
   ...Object.fromEntries(
     Object.entries(PARTS).flatMap(([name, { used, parameters }]) =>

@@ -203,6 +203,11 @@ describe("recommendations", () => {
     const shelves = Map.groupBy(idsOf(answer), (id) => shared.catalogue.narrowest(shared.catalogue.indexOf(id)));
     expect(Math.max(...[...shelves.values()].map((shelf) => shelf.length))).toBeLessThanOrEqual(2);
     expect(plain.items).toHaveLength(20);
+    // A page about one kind of product shows that kind.
+    const content = ask({ limit: 10, placement: "content", productId: "p-3" });
+    expect(shared.recommender.recommend(content).items.slice(0, 4)).toEqual(
+      opened({ items: 60, seed: 7 }).recommender.recommend(content).items.slice(0, 4),
+    );
   });
 
   it("give the ranker exactly the vectors that are logged, with the position constant", () => {
