@@ -28,6 +28,8 @@ const BATCH = 200;
 const WAIT_MS = 1_000;
 /** Events that are sent at a time, about a millisecond's work. Whoever asks for a list meanwhile waits no longer than that. */
 const EVENTS_PER_SEND = 25;
+/** A flush goes on for lists that were added while it sent, but no longer than a request may live on after its answer; then the next request has it. */
+const MAX_PASSES = 10;
 /** A flush that takes longer is taken for dead. */
 const FLUSH_TIMEOUT_MS = 15_000;
 /** Lists in memory at most, some megabytes: beyond it, while log or queue do not take them, the oldest are given up and counted. */
@@ -67,10 +69,21 @@ export class Exposures {
 
   async #flush(waitMs: number): Promise<void> {
     try {
-      if (waitMs > 0) await this.#deps.after(waitMs);
-      while (this.#pending.length > 0) await this.#send(this.#pending.splice(0, BATCH));
+      for (let pass = 0; pass < MAX_PASSES && this.#pending.length > 0; pass++) {
+        const wait = pass === 0 ? waitMs : WAIT_MS;
+        if (wait > 0) await this.#deps.after(wait);
+        await this.#sendDue();
+      }
     } finally {
       this.#flushingSince = null;
+    }
+  }
+
+  /** Lists that are added meanwhile wait for company again: sent at once, each handful would be an object of its own. */
+  async #sendDue(): Promise<void> {
+    for (let due = this.#pending.length; due > 0; due -= BATCH) {
+      this.#flushingSince = this.#deps.now();
+      await this.#send(this.#pending.splice(0, Math.min(BATCH, due)));
     }
   }
 

@@ -8,7 +8,7 @@ import { RecommendationIds } from "../../../../workers/recommendations/recommend
 const exposure = (tenant: string, recommendationId: string): Exposure =>
   ({ record: { tenant, recommendationId }, event: { id: recommendationId } }) as unknown as Exposure;
 
-function outlet(options: { readonly broken?: boolean } = {}) {
+function outlet(options: { readonly broken?: boolean; readonly onLogged?: () => void } = {}) {
   const logged: [string, string[]][] = [];
   const told: string[] = [];
   const sends: number[] = [];
@@ -22,6 +22,7 @@ function outlet(options: { readonly broken?: boolean } = {}) {
     append: async (tenant, records) => {
       if (options.broken === true) throw new Error("R2 is down");
       logged.push([tenant, records.map((record) => record.recommendationId)]);
+      options.onLogged?.();
     },
     send: async (events) => {
       sends.push(events.length);
@@ -76,6 +77,22 @@ describe("lists on their way out", () => {
     add(exposure("a", "4"));
     await pass();
     expect(told.at(-1)).toBe("4");
+  });
+
+  it("wait for company again when they are added while others leave, and need no further request for it, ten times", async () => {
+    const own = outlet({ onLogged: () => own.add(exposure("a", `during ${own.logged.length}`)) });
+    own.add(exposure("a", "first"));
+    for (let flush = 1; flush <= 10; flush++) {
+      expect([own.waiting(), own.logged.length]).toEqual([1, flush - 1]);
+      void own.pass();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // A flush without end would outlive its request: now the next request takes over.
+    expect([own.waiting(), own.logged.at(-1)]).toEqual([0, ["a", ["during 9"]]]);
+    own.add(exposure("a", "next"));
+    void own.pass();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(own.logged.at(-1)).toEqual(["a", ["during 10", "next"]]);
   });
 
   it("are announced some at a time, and others get a turn in between", async () => {
