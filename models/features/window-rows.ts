@@ -29,9 +29,19 @@ export function newestFact(opened: OpenedWindow, window: CompiledWindow): number
     if (row !== opened.skip && !isRetracted(state.rows, at, window, opened.to + window.delayMs))
       return state.rows[at] as number;
   }
-  let newest = Number.NEGATIVE_INFINITY;
-  for (const tile of state.tiles) if (isInside(tile, opened)) newest = tile.facts.lastTime;
-  return newest;
+  for (let at = state.tiles.length - 1; at >= 0; at--) {
+    const tile = state.tiles[at] as Tile;
+    if (isInside(tile, opened)) return tile.facts.lastTime;
+    if (tile.facts.lastTime <= opened.from) break;
+  }
+  return Number.NEGATIVE_INFINITY;
+}
+
+/** Index of the first tile that may lie inside: their newest facts ascend. */
+function firstTile(tiles: readonly Tile[], { from }: OpenedWindow): number {
+  let at = tiles.length;
+  while (at > 0 && (tiles[at - 1] as Tile).facts.lastTime > from) at--;
+  return at;
 }
 
 /** A tile counts as if all of its facts had happened with its newest: never before a window's end, at most a tile beyond its start. */
@@ -49,7 +59,11 @@ export function countFacts(opened: OpenedWindow, window: CompiledWindow, asOf: n
       if (row !== skip && isRetracted(state.rows, row * window.group.stride, window, asOf)) count--;
     }
   }
-  for (const tile of state.tiles) if (isInside(tile, opened)) count += tile.facts.count;
+  const { tiles } = state;
+  for (let at = firstTile(tiles, opened); at < tiles.length; at++) {
+    const tile = tiles[at] as Tile;
+    if (isInside(tile, opened)) count += tile.facts.count;
+  }
   return count;
 }
 
@@ -111,7 +125,9 @@ function distinctRows(
 
 export function addTiles(summary: Summary, feature: CompiledAggregate, opened: OpenedWindow): void {
   if (opened.state === null) return;
-  for (const tile of opened.state.tiles) {
+  const { tiles } = opened.state;
+  for (let at = firstTile(tiles, opened); at < tiles.length; at++) {
+    const tile = tiles[at] as Tile;
     if (!isInside(tile, opened)) continue;
     const part = feature.column < 0 ? tile.facts : tile.columns[feature.column];
     if (part) merge(summary, feature.needs, part);

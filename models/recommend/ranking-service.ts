@@ -47,10 +47,7 @@ export const PLACES: Readonly<Record<Section, Place>> = placesOf();
 /** Values of a product: one row of the product table. */
 export const PRODUCT_WIDTH = PLACES.product.end - PLACES.product.start;
 
-/**
- * Products' values are read from the shards at most this often, milliseconds; training takes them as of the last multiple of it. Their windows are of
- * days.
- */
+/** Products' values are read from the shards at most this often, milliseconds: their windows are of days. */
 export const PRODUCT_VALUES_MS = 600_000;
 
 export function sectionOf(name: string): Section {

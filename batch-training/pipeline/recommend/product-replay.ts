@@ -1,8 +1,14 @@
 /** Products' own ranking features as of any moment of the log: the state that serves, fed with what happened before. */
 import { VISITOR_ACTIONS } from "../../../models/recommend/policy.ts";
 import type { ProductValues } from "../../../models/recommend/product-values.ts";
-import { PRODUCT_VALUES_MS, PRODUCT_WIDTH, RankedEntity } from "../../../models/recommend/ranking-service.ts";
+import { PRODUCT_WIDTH, RankedEntity } from "../../../models/recommend/ranking-service.ts";
 import type { ShopLog } from "./shop-log.ts";
+
+/**
+ * Values are as of the last full hour, milliseconds: serving has them up to ten minutes old for products that are acted on and up to an hour for others, and questions of one
+ * hour share them.
+ */
+export const REPLAY_MS = 3_600_000;
 
 type Facts = Pick<ShopLog, "productIds" | "product" | "action" | "at">;
 
@@ -53,7 +59,7 @@ export class ProductReplay implements ProductValues {
   }
 
   write(item: number, now: number, out: Float32Array, at: number): void {
-    const asOf = Math.floor(now / PRODUCT_VALUES_MS) * PRODUCT_VALUES_MS;
+    const asOf = Math.floor(now / REPLAY_MS) * REPLAY_MS;
     let replayed = this.#replayed.get(item);
     if (!replayed || replayed.asOf > asOf) {
       replayed = this.#begin(item);

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { buildFeatures } from "../../../../batch-training/features/build-features.ts";
 import { ReplayState } from "../../../../batch-training/features/replay-state.ts";
 import { requestReader } from "../../../../batch-training/features/source-reader.ts";
-import { ProductReplay } from "../../../../batch-training/pipeline/recommend/product-replay.ts";
+import { ProductReplay, REPLAY_MS } from "../../../../batch-training/pipeline/recommend/product-replay.ts";
 import { shopLog } from "../../../../batch-training/pipeline/recommend/shop-log.ts";
 import { FEATURE_CATALOG, PRODUCT_RANKING } from "../../../../models/catalog/feature-catalog.ts";
 import type { RankingRequest } from "../../../../models/catalog/product-recommendations/features.ts";
@@ -23,7 +23,7 @@ import {
   RANKING_WIDTH,
   rankingVectors,
 } from "../../../../models/recommend/ranking-features.ts";
-import { PRODUCT_VALUES_MS, PRODUCT_WIDTH } from "../../../../models/recommend/ranking-service.ts";
+import { PRODUCT_WIDTH } from "../../../../models/recommend/ranking-service.ts";
 import { VisitorFeatures } from "../../../../models/recommend/visitor-features.ts";
 import {
   type IdentifiedFact,
@@ -36,7 +36,7 @@ import { generatedBundle } from "../../../support/recommender-bundle.ts";
 
 const PRODUCTS = 8;
 /** A moment at which training takes values of products. */
-const NOW = Math.floor(1_780_003_600_000 / PRODUCT_VALUES_MS) * PRODUCT_VALUES_MS;
+const NOW = Math.floor(1_780_003_600_000 / REPLAY_MS) * REPLAY_MS;
 const bundle = generatedBundle({ items: PRODUCTS, seed: 1 });
 const AT = CANDIDATE_FEATURES.length;
 
@@ -146,7 +146,7 @@ describe("ranking features", () => {
       fc.property(
         fc.integer({ min: 50, max: 600 }),
         fc.nat(100_000),
-        fc.array(fc.integer({ min: -40 * 144, max: 0 }), { minLength: 1, maxLength: 5 }),
+        fc.array(fc.integer({ min: -40 * 24, max: 0 }), { minLength: 1, maxLength: 5 }),
         (events, seed, moments) => {
           const log = behaviourLog({ events, seed, until: NOW, customers: 20, products: PRODUCTS, days: 40 })
             // What is visible at once, so that a moment of the log is a moment of the events.
@@ -155,11 +155,11 @@ describe("ranking features", () => {
           const replay = new ProductReplay(shopLog(log), (item) => `p-${item}`);
           // Some moments go back.
           for (const moment of moments) {
-            const now = NOW + moment * PRODUCT_VALUES_MS;
+            const now = NOW + moment * REPLAY_MS;
             const before = replayed(log.filter(({ time }) => Date.parse(time) <= now));
             for (let item = 0; item < PRODUCTS; item++) {
               const values = new Float32Array(PRODUCT_WIDTH);
-              replay.write(item, now + PRODUCT_VALUES_MS - 1, values, 0);
+              replay.write(item, now + REPLAY_MS - 1, values, 0);
               const { vector } = before.vector(PRODUCT_RANKING, { productId: `p-${item}` }, now);
               expect([...values]).toEqual([...vector.subarray(0, PRODUCT_WIDTH)]);
             }
