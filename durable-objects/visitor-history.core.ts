@@ -72,6 +72,8 @@ type FactRow = {
   told: string | null;
 };
 
+const NEVER_ASKED = consentOf([]);
+
 /** The order of a purchase's identity. */
 const orderOf = (identity: string): string => identity.split("\n")[1] ?? "";
 
@@ -221,6 +223,8 @@ export class VisitorHistoryCore {
     const changes = this.#storage.sql
       .exec<{ at: number; granted: number }>("SELECT at, granted FROM consent_change WHERE visitor = ?", visitor)
       .toArray();
+    // Nearly everybody: this is asked for every visitor of every batch of events.
+    if (changes.length === 0) return NEVER_ASKED;
     return consentOf(changes.map(({ at, granted }) => ({ at, granted: granted === 1 })));
   }
 
