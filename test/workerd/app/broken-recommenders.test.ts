@@ -28,7 +28,7 @@ async function twoVersions() {
   /** What a fresh isolate answers while a file is something else. */
   const answerWith = async (file: string, bytes: Uint8Array | null): Promise<List> => {
     await (bytes === null ? env.MODELS.delete(keyOf(file)) : env.MODELS.put(keyOf(file), bytes));
-    const { list } = await ask(tenant, { userId: "u", limit: 5 });
+    const { list } = await ask(tenant, { limit: 5 });
     await env.MODELS.put(keyOf(file), whole(file));
     return list;
   };
