@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { cpus } from "node:os";
 import { behavior } from "./recommend/visits.ts";
 import { recommend } from "../../models/contract/api/recommendations.ts";
@@ -29,11 +30,15 @@ const CLOSED_LOOPS = [1, 2, 4];
 const CLOSED_REQUESTS = 300;
 /** Arrivals a second, answered or not. */
 const RATES = [100, 200, 300, 400];
+/** Long enough that lists leave, a second after they were answered, while others are asked for. */
+const OPEN_ROUND_MS = 3_000;
+/** By then what a round leaves behind has left: its processor time is its own, and the next round meets none of it. */
+const SETTLE_MS = 1_500;
 /** Visitors of one round who come once: more than arrive by chance. */
 const COLD_PER_ROUND =
-  CLOSED_LOOPS.length * CLOSED_REQUESTS + Math.ceil((1.2 * RATES.reduce((a, b) => a + b) * ROUND_MS) / 1_000);
+  CLOSED_LOOPS.length * CLOSED_REQUESTS + Math.ceil((1.2 * RATES.reduce((a, b) => a + b) * OPEN_ROUND_MS) / 1_000);
 
-const FULL = { rounds: 6 };
+const FULL = { rounds: 3 };
 const QUICK = { rounds: 1 };
 type Size = typeof FULL;
 
@@ -148,8 +153,15 @@ async function runRound({ id, edge, load, next, results }: Contender, round: num
   const busyBefore = edge.processorMs();
   const result =
     "perSecond" in load
-      ? await runOpenLoad({ url: edge.url, next, durationMs: ROUND_MS, seed: load.perSecond * 100 + round, ...load })
+      ? await runOpenLoad({
+          url: edge.url,
+          next,
+          durationMs: OPEN_ROUND_MS,
+          seed: load.perSecond * 100 + round,
+          ...load,
+        })
       : await runLoad({ url: edge.url, next, durationMs: ROUND_MS, ...load });
+  await sleep(SETTLE_MS);
   const processorUs = ((edge.processorMs() - busyBefore) * 1_000) / result.latenciesMs.length;
   const [failure] = result.failures;
   if (failure) throw new Error(`${id} answered ${failure[0]}: ${failure[1]}`);
