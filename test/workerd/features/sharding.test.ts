@@ -192,19 +192,22 @@ describe("expiry", () => {
     const { store } = aStore(1);
     const now = Date.now();
     const order = { orderId: "o", placedAt: new Date(now).toISOString() };
+    // Three entities of fraud_orders_v1, and product, visitor and their pair of product_ranking_v1.
     await store.apply(tenant, [stored(tenant, aPlacedOrder(order), now)]);
     await runInDurableObject(namespace.getByName(`${tenant}/0`), (_, state) => {
       const core = new EntityShardCore(state.storage, FEATURE_CATALOG);
       const count = (table: string): number =>
         state.storage.sql.exec<{ n: number }>(`SELECT COUNT(*) AS n FROM ${table}`).one().n;
-      expect([count("entities"), count("events")]).toEqual([3, 1]);
+      expect([count("entities"), count("events")]).toEqual([6, 1]);
       expect(core.sweep(now + IDENTITY_TTL_MS - DAY_MS)).toBe(false);
-      expect([count("entities"), count("events")]).toEqual([3, 1]);
+      expect([count("entities"), count("events")]).toEqual([6, 1]);
       expect(core.sweep(now + IDENTITY_TTL_MS + DAY_MS)).toBe(false);
-      expect([count("entities"), count("events")]).toEqual([3, 0]);
-      // The groups keep 37 days, and a day more for reads in the past.
+      expect([count("entities"), count("events")]).toEqual([6, 0]);
+      // Groups of fraud_orders_v1 keep 37 days, and a day more for reads in the past; purchases of a visitor are kept 400, those of a product always.
       core.sweep(now + 39 * DAY_MS);
-      expect(count("entities")).toBe(0);
+      expect(count("entities")).toBe(3);
+      core.sweep(now + 402 * DAY_MS);
+      expect(count("entities")).toBe(1);
     });
   });
 
