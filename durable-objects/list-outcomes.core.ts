@@ -1,4 +1,4 @@
-import type { Arm } from "../models/recommend/experiment.ts";
+import type { Arm } from "../models/contract/recommendation-arms.ts";
 import { ATTRIBUTION_MS, OUTCOME_KINDS, type OutcomeKind } from "../models/recommend/outcome.ts";
 import { hashText } from "../models/sharding/virtual-shards.ts";
 

@@ -1,5 +1,5 @@
 import { decodeUtf8 } from "../onnx/utf8.ts";
-import type { Arm } from "./experiment.ts";
+import type { Arm } from "../contract/recommendation-arms.ts";
 import { RANKING_SERVICE, RANKING_WIDTH } from "./ranking-features.ts";
 
 /** One list as it was answered: what the training joins with what became of it. */

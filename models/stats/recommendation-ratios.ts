@@ -1,4 +1,4 @@
-import { ARMS, type Arm } from "../recommend/experiment.ts";
+import { ARMS, type Arm } from "../contract/recommendation-arms.ts";
 import type { Sample } from "./metric-registry.ts";
 import { type RatioSums, relativeUplift } from "./uplift.ts";
 

@@ -1,5 +1,5 @@
 import { HmacSha256 } from "../../models/contract/hmac.ts";
-import { type Arm, ARMS } from "../../models/recommend/experiment.ts";
+import { type Arm, ARMS } from "../../models/contract/recommendation-arms.ts";
 import { ATTRIBUTION_MS } from "../../models/recommend/outcome.ts";
 
 /** 60 bits: a guess is accepted once in 10^18, and what it could do is count a click. */

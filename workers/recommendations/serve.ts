@@ -12,7 +12,8 @@ import type { VisitorState } from "../../durable-objects/visitor-history.core.ts
 import type { PrecomputedList, PrecomputedLists } from "../adapters/precomputed-lists.ts";
 import { within } from "../deadline.ts";
 import { mergedHistories } from "../../models/recommend/contradictions.ts";
-import { type Arm, armOf } from "../../models/recommend/experiment.ts";
+import type { Arm } from "../../models/contract/recommendation-arms.ts";
+import { armOf } from "../../models/recommend/experiment.ts";
 import { virtualShardOf } from "../../models/sharding/virtual-shards.ts";
 import type { Exposure } from "./exposures.ts";
 import type { RecommenderProvider, RecommenderSelection } from "./recommender-provider.ts";

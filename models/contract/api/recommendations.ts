@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Id, ModelName, ModelVersion, Timestamp } from "../primitives.ts";
+import { ARMS } from "../recommendation-arms.ts";
 import { RECOMMENDATION_FLAGS } from "../recommendation-flags.ts";
-import { ARMS } from "../../recommend/experiment.ts";
 import { defineRoute, type Examples, jsonBody, MODEL_VERSION_HEADER } from "./define.ts";
 
 /** 100 items: two screens of any shop; keeps the answer small and the ranking in budget. */

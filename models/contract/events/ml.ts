@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Id, ModelName, ModelVersion, Probability, Timestamp } from "../primitives.ts";
 import { FraudOutcome, ReasonCode } from "../decision-record.ts";
-import { ARMS } from "../../recommend/experiment.ts";
+import { ARMS } from "../recommendation-arms.ts";
 import { defineEvent } from "./define.ts";
 
 /** Events that Edgewise sends out. Their ids are derived from the stored decision, so a re-send is recognisable. */

@@ -6,7 +6,7 @@ import type {
   CountedOutcome,
   ListOutcome,
 } from "../../../durable-objects/list-outcomes.core.ts";
-import { ARMS } from "../../../models/recommend/experiment.ts";
+import { ARMS } from "../../../models/contract/recommendation-arms.ts";
 import { OUTCOME_KINDS } from "../../../models/recommend/outcome.ts";
 import { SeededRandom } from "../../support/seeded-random.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ARMS } from "../../../../models/recommend/experiment.ts";
+import { ARMS } from "../../../../models/contract/recommendation-arms.ts";
 import { MetricRegistry } from "../../../../models/stats/metric-registry.ts";
 import { type Exposure, Exposures } from "../../../../workers/recommendations/exposures.ts";
 import { ATTRIBUTION_MS } from "../../../../models/recommend/outcome.ts";
