@@ -18,7 +18,14 @@ export interface PartPlan {
   /** Which view of the log it learns from. */
   readonly from: "byVisitor" | "byVisit";
   readonly parameters: Parameters;
+  /** Learns from so many of the most popular items, and has nothing to say of the others. */
+  readonly mostItems?: number;
 }
+
+/** Items that EASE learns from: its matrix of 10,000 x 10,000 floats is 400 MB and takes a quarter of a minute on two cores; both grow fast. */
+const MOST_EASE_ITEMS = 10_000;
+/** Neighbours of one part, 8 bytes each: with three such parts, embeddings of 100,000 items and the visits a published file stays below 32 MiB. */
+const NEIGHBOUR_BYTES = 6 << 20;
 
 /** Visits that the sessions part keeps at most, the newest: 4 bytes an event and 8 a visit, in every isolate. */
 const MAX_VISITS = 50_000;
@@ -37,6 +44,7 @@ export const PARTS: Readonly<Record<string, PartPlan>> = {
     model: easeRecency,
     from: "byVisitor",
     used: true,
+    mostItems: MOST_EASE_ITEMS,
     parameters: { share: 25, matrixDays: 90, halfLifeDays: 30 },
   },
   "sequential-rules": {
@@ -72,10 +80,11 @@ export const RIVALS: Readonly<Record<string, PartPlan>> = {
   "popularity of the last month": { model: popularity, from: "byVisitor", used: true, parameters: { days: 30 } },
   "own counts": { model: ownCounts, from: "byVisitor", used: true, parameters: {} },
   "item-knn": { model: itemKnn, from: "byVisitor", used: true, parameters: defaults(itemKnn) },
-  ease: { model: ease, from: "byVisitor", used: true, parameters: defaults(ease) },
+  ease: { model: ease, from: "byVisitor", used: true, parameters: defaults(ease), mostItems: MOST_EASE_ITEMS },
   "session-knn": { model: sessionKnn, from: "byVisit", used: true, parameters: defaults(sessionKnn) },
 };
 
+/** @returns a part over all items of the training, with as many of the neighbours asked for as a large catalogue has room for */
 export async function fitPart(
   plan: PartPlan,
   training: ShopTraining,
@@ -85,9 +94,44 @@ export async function fitPart(
     readonly threads: number;
   },
 ): Promise<ServedPart> {
-  const log = plan.model === sessionKnn ? newestVisits(training.byVisit) : training[plan.from];
+  const whole = plan.model === sessionKnn ? newestVisits(training.byVisit) : training[plan.from];
+  const log = popularItems(whole, plan.mostItems ?? Infinity);
   const { seed, threads } = options;
-  return (await plan.model.fit(log, plan.parameters, { seed, threads })).serve(options.neighbours);
+  const room = Math.max(1, Math.floor(NEIGHBOUR_BYTES / (8 * Math.max(1, log.items))));
+  const fitted = await plan.model.fit(log, plan.parameters, { seed, threads });
+  return overItems(fitted.serve(Math.min(options.neighbours, room)), whole.items);
+}
+
+/** Items are numbered by falling popularity, so the popular ones keep their numbers. */
+function popularItems(log: TrainingLog, most: number): TrainingLog {
+  if (log.items <= most) return log;
+  const events: number[] = [];
+  const start = new Int32Array(log.users + 1);
+  for (let user = 0; user < log.users; user++) {
+    for (let event = log.start[user] ?? 0; event < (log.start[user + 1] ?? 0); event++) {
+      if ((log.item[event] ?? 0) < most) events.push(event);
+    }
+    start[user + 1] = events.length;
+  }
+  return {
+    ...log,
+    items: most,
+    start,
+    item: Int32Array.from(events, (event) => log.item[event] ?? -1),
+    time: Float64Array.from(events, (event) => log.time[event] ?? 0),
+    value: Float32Array.from(events, (event) => log.value[event] ?? 1),
+    sourceItem: log.sourceItem.slice(0, most),
+    knownBy: log.knownBy.slice(0, most),
+  };
+}
+
+/** Items after those that a part knows have no neighbours. */
+function overItems(part: ServedPart, items: number): ServedPart {
+  if (part.items === items) return part;
+  if (part.kind !== "neighbours") throw new Error(`a part of ${part.kind} cannot leave items out`);
+  const start = new Int32Array(items + 1).fill(part.neighbour.length);
+  start.set(part.start);
+  return { ...part, items, start };
 }
 
 /** Visits of one event say nothing of what goes together. */

@@ -1,5 +1,5 @@
 import { type Recommender, reused, setting } from "./recommender.ts";
-import { type ItemLists, listRecommender, strongest } from "./item-lists.ts";
+import { type ItemLists, listRecommender } from "./item-lists.ts";
 import type { TrainingLog } from "./training-log.ts";
 
 /** Rules kept for each item: the strongest. */
@@ -35,13 +35,14 @@ export function ruleLists(
   const start = new Int32Array(log.items + 1);
   const neighbour: number[] = [];
   const weight: number[] = [];
-  const dense = new Float32Array(log.items);
   for (const [item, row] of rows.entries()) {
-    dense.fill(0);
-    for (const [target, count] of row) dense[target] = count / (log.knownBy[target] ?? 1) ** options.normalise;
-    for (const target of strongest(dense, options.neighbours, item)) {
-      neighbour.push(target);
-      weight.push(dense[target] ?? 0);
+    const ruled = Array.from(row, ([target, count]) => {
+      return { target, weight: Math.fround(count / (log.knownBy[target] ?? 1) ** options.normalise) };
+    });
+    ruled.sort((x, y) => y.weight - x.weight || x.target - y.target);
+    for (const rule of ruled.slice(0, options.neighbours)) {
+      neighbour.push(rule.target);
+      weight.push(rule.weight);
     }
     start[item + 1] = neighbour.length;
   }
