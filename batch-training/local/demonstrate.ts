@@ -65,14 +65,16 @@ export function describeDecision(title: string, { order, decision, latencyMs }: 
 export interface ShownRecommendations {
   readonly userId: string;
   readonly answer: z.infer<typeof RecommendationResponse>;
+  /** Of the answer that is shown, and of the one before it, which may have loaded the model. */
   readonly latencyMs: number;
+  readonly firstMs: number;
 }
 
 /** Items of the list that is shown. */
 const SHOWN = 10;
 
 /**
- * Asks for recommendations until the version answers, and gives that answer.
+ * Asks for recommendations until the version answers, and gives its second answer.
  * @param userIds the first of them who is not in the control arm is asked for
  * @param version null: whatever answers
  */
@@ -84,10 +86,9 @@ export async function recommendNow(
   const started = performance.now();
   for (let turn = 0; ;) {
     const userId = userIds[turn % userIds.length] ?? "";
-    const asked = performance.now();
-    const { body: answer } = await client.call(recommendProducts, { query: { userId, limit: SHOWN } });
+    const { answer, latencyMs: firstMs } = await ask(client, userId);
     if (version === null || answer.modelVersion === version) {
-      return { userId, answer, latencyMs: performance.now() - asked };
+      return { userId, firstMs, ...(await ask(client, userId)) };
     }
     if (answer.arm === "control") {
       turn++;
@@ -102,10 +103,19 @@ export async function recommendNow(
   }
 }
 
+async function ask(
+  client: Pick<ApiClient, "call">,
+  userId: string,
+): Promise<Pick<ShownRecommendations, "answer" | "latencyMs">> {
+  const asked = performance.now();
+  const { body: answer } = await client.call(recommendProducts, { query: { userId, limit: SHOWN } });
+  return { answer, latencyMs: performance.now() - asked };
+}
+
 /** A list for a terminal. */
-export function describeRecommendations({ userId, answer, latencyMs }: ShownRecommendations): string[] {
+export function describeRecommendations({ userId, answer, latencyMs, firstMs }: ShownRecommendations): string[] {
   return [
-    `  Recommendations for ${userId}:  model ${answer.modelVersion?.slice(0, 12) ?? "popularity"}  ${latencyMs.toFixed(1)} ms`,
+    `  Recommendations for ${userId}:  model ${answer.modelVersion?.slice(0, 12) ?? "popularity"}  ${latencyMs.toFixed(1)} ms (the first answer ${firstMs.toFixed(1)} ms)`,
     ...(answer.degraded.length > 0 ? [`    degraded: ${answer.degraded.join(", ")}`] : []),
     ...answer.items
       .slice(0, 5)
