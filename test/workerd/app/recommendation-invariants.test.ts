@@ -87,7 +87,15 @@ class Oracle {
 
   check(asked: RecommendRequest, { items, flags }: Recommended, empty: boolean): void {
     const shown = items.map(({ productId }) => productId);
-    const dismissed = asked.facts.filter(({ action, at }) => action === "dismiss" && at <= asked.now);
+    // The newest verdict on a product holds, of two at one moment the one told later; a look is none.
+    const verdicts = asked.facts.filter(({ action, at }) => action !== "view" && at <= asked.now);
+    const dismissed = verdicts.filter(
+      ({ productId, action, at }, place) =>
+        action === "dismiss" &&
+        !verdicts.some(
+          (other, later) => other.productId === productId && (other.at > at || (other.at === at && later > place)),
+        ),
+    );
     const blocked = new Set([...asked.exclude, ...dismissed.map(({ productId }) => productId)]);
     const eligible = [...this.products.values()].filter(
       (product) => product.active === true && !blocked.has(product.id),
