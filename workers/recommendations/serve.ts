@@ -4,23 +4,20 @@ import type { Pseudonym } from "../../models/contract/pseudonymise.ts";
 import { FALLBACK_FLAGS, type RecommendationFlag } from "../../models/contract/recommendation-flags.ts";
 import { encodeVectors } from "../../models/recommend/exposure.ts";
 import { RANKING_SERVICE } from "../../models/recommend/ranking-features.ts";
-import { ANYONE, type Recommended, type RecommendRequest } from "../../models/recommend/recommend-request.ts";
-import type { Recommender } from "../../models/recommend/recommender.ts";
+import type { Recommended, RecommendRequest } from "../../models/recommend/recommend-request.ts";
 import type { VisitorFact } from "../../models/recommend/visitor-history.ts";
 import type { MetricRegistry } from "../../models/stats/metric-registry.ts";
 import type { VisitorState } from "../../durable-objects/visitor-history.core.ts";
-import type { PrecomputedList, PrecomputedLists } from "../adapters/precomputed-lists.ts";
 import { within } from "../deadline.ts";
 import { mergedHistories } from "../../models/recommend/contradictions.ts";
 import type { Arm } from "../../models/contract/recommendation-arms.ts";
 import { armOf } from "../../models/recommend/experiment.ts";
 import { virtualShardOf } from "../../models/sharding/virtual-shards.ts";
 import type { Exposure } from "./exposures.ts";
+import { KeptLists, type KeptListsDeps } from "./kept-lists.ts";
 import type { RecommenderProvider, RecommenderSelection } from "./recommender-provider.ts";
 import type { RecommendationIds } from "./recommendation-ids.ts";
 import type { Shops } from "./shops.ts";
-import type { VectorSearcher } from "./vector-searcher.ts";
-import type { VisitorReader } from "./visitor-reader.ts";
 
 type Request = z.output<typeof RecommendationRequest>;
 type Response = z.output<typeof RecommendationResponse>;
@@ -29,29 +26,14 @@ type Response = z.output<typeof RecommendationResponse>;
 const HISTORY_DEADLINE_MS = 50;
 /** The first answer of an isolate waits this long for the products. */
 const PRODUCTS_DEADLINE_MS = 500;
-const PRECOMPUTED_DEADLINE_MS = 50;
-/** Lists of active visitors are kept a day, with more items than a page, and renewed at most this often by an isolate. */
-const PRECOMPUTED_TTL_SECONDS = 86_400;
-const PRECOMPUTED_ITEMS = 50;
-const PRECOMPUTE_AGAIN_MS = 10 * 60_000;
-/** Between two lists kept by an isolate: each costs as much as an answer, and answers wait meanwhile. */
-const PRECOMPUTE_GAP_MS = 100;
-/** Visitors whose last precomputation an isolate remembers. */
-const MAX_REMEMBERED = 5_000;
-/** Format of precomputed lists and code that makes them: part of their digest. */
-const PRECOMPUTED_FORMAT = 1;
 
-export interface ServeDeps {
+export interface ServeDeps extends KeptListsDeps {
   readonly provider: RecommenderProvider;
   readonly shops: Shops;
-  readonly visitors: VisitorReader;
-  readonly vectors: VectorSearcher;
-  readonly precomputed: PrecomputedLists;
   readonly ids: RecommendationIds;
   /** Share of visitors whose lists are made without the recommender. */
   readonly controlShare: number;
   readonly pseudonyms: (tenant: string) => Pseudonym;
-  readonly background: (promise: Promise<unknown>) => void;
   readonly random: () => string;
   readonly now: () => number;
   readonly metrics: MetricRegistry;
@@ -81,12 +63,11 @@ function unitOf({ customer, session, flags }: Visitor): string | null {
 /** Answers recommendations. One round of parallel reads at most, and none where everything is in memory; one more where embeddings lie in a vector index. */
 export class RecommendationServer {
   readonly #deps: ServeDeps;
-  readonly #precomputedAt = new Map<string, number>();
-  /** When a list was last made for keeping. */
-  #lastPrecomputed = Number.NEGATIVE_INFINITY;
+  readonly #kept: KeptLists;
 
   constructor(deps: ServeDeps) {
     this.#deps = deps;
+    this.#kept = new KeptLists(deps);
   }
 
   async serve(tenant: string, request: Request, now: number): Promise<ServedList> {
@@ -114,14 +95,20 @@ export class RecommendationServer {
     if (missing) flags.add("vectors-missing");
     let found = shop.recommender.recommend(asked, search);
     if (visitor.flags.includes("history-missing") && isHome(request)) {
-      const earlier = await this.#earlier(tenant, visitor, selection);
+      const earlier = visitor.customer === null ? null : await this.#kept.read(tenant, visitor.customer, selection);
       const patched = earlier === null ? null : shop.recommender.patch(asked, earlier.items);
       if (patched !== null && patched.items.length > 0) {
         found = filledUp(patched, found, request.limit);
         flags.add("precomputed");
       }
-    } else if (!missing) {
-      this.#precompute(tenant, { request, visitor, selection, recommender: shop.recommender, now });
+    } else if (
+      !missing &&
+      visitor.customer !== null &&
+      visitor.facts.length > 0 &&
+      visitor.flags.length === 0 &&
+      isHome(request)
+    ) {
+      this.#kept.renew(tenant, { customer: visitor.customer, selection, recommender: shop.recommender, now });
     }
     for (const flag of found.flags) flags.add(flag);
     return this.#answer(tenant, { request, visitor, selection, found, flags: [...flags], now, arm });
@@ -152,67 +139,6 @@ export class RecommendationServer {
       (read) => known(read, null),
       () => known(states, states.some((state) => state !== undefined) ? "history-stale" : "history-missing"),
     );
-  }
-
-  async #earlier(
-    tenant: string,
-    { customer }: Visitor,
-    selection: RecommenderSelection,
-  ): Promise<PrecomputedList | null> {
-    if (customer === null) return null;
-    const { precomputed, background } = this.#deps;
-    const read = precomputed.read(tenant, customer, digestOf(selection));
-    return await within(read, PRECOMPUTED_DEADLINE_MS, background).catch(() => null);
-  }
-
-  /** Keeps a list of an active visitor for the time when their history cannot be read. After the response. */
-  #precompute(
-    tenant: string,
-    made: {
-      readonly request: Request;
-      readonly visitor: Visitor;
-      readonly selection: RecommenderSelection;
-      readonly recommender: Pick<Recommender, "recommend" | "searchVector">;
-      readonly now: number;
-    },
-  ): void {
-    const { visitor, selection, now } = made;
-    const { customer } = visitor;
-    if (customer === null || visitor.facts.length === 0 || visitor.flags.length > 0 || !isHome(made.request)) return;
-    const key = `${tenant}/${customer}/${selection.loaded?.version ?? ""}`;
-    const before = this.#precomputedAt.get(key);
-    if (before === undefined && this.#precomputedAt.size >= MAX_REMEMBERED) this.#precomputedAt.clear();
-    // Active is who comes again: the first list is remembered, the second one kept.
-    if (before === undefined) this.#precomputedAt.set(key, Number.NEGATIVE_INFINITY);
-    if (before === undefined || now - before < PRECOMPUTE_AGAIN_MS) return;
-    // Who is passed over has their list kept at a later visit.
-    if (now - this.#lastPrecomputed < PRECOMPUTE_GAP_MS) return;
-    this.#lastPrecomputed = now;
-    this.#precomputedAt.set(key, now);
-    const write = async (): Promise<void> => {
-      // As the visitor's object has it now: who withdrew consent a moment ago is in no list. Nothing of this request's page is in it either.
-      const [state] = await this.#deps.visitors.read(tenant, [`c:${customer}`]);
-      if (!state || state.consent === false) return;
-      const { facts } = state;
-      const asked = { ...ANYONE, facts, visitor: { kind: "customer", facts }, limit: PRECOMPUTED_ITEMS, now } as const;
-      const { search, missing } = await this.#deps.vectors.find(tenant, selection.loaded, made.recommender, asked);
-      if (missing) return;
-      const list = made.recommender.recommend(asked, search);
-      await this.#deps.precomputed.write(
-        tenant,
-        customer,
-        {
-          v: 1,
-          digest: digestOf(selection),
-          model: selection.loaded?.name ?? null,
-          modelVersion: selection.loaded?.version ?? null,
-          at: now,
-          items: [...list.items],
-        },
-        PRECOMPUTED_TTL_SECONDS,
-      );
-    };
-    this.#deps.background(write().catch(() => {}));
   }
 
   #answer(
@@ -317,11 +243,6 @@ function filledUp(earlier: Recommended, now: Recommended, limit: number): Recomm
 
 function isHome(request: Request): boolean {
   return request.placement === "home" && request.context?.productId === undefined;
-}
-
-/** Configuration that lists are made under: model version, policy with it, and code. */
-function digestOf({ loaded }: RecommenderSelection): string {
-  return `${PRECOMPUTED_FORMAT}.${loaded?.version ?? "popularity"}.${RANKING_SERVICE.hash.slice(0, 16)}`;
 }
 
 function recommendRequest(request: Request, visitor: Visitor, now: number): RecommendRequest {
