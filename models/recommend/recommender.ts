@@ -111,9 +111,10 @@ export class Recommender {
   }
 
   /** @param search what a vector index answered to `searchVector`; without it only the vectors that are here are searched */
-  recommend(request: RecommendRequest, search: IndexSearch | null = null): Recommended {
+  recommend(asked: RecommendRequest, search: IndexSearch | null = null): Recommended {
     const { policy } = this.#bundle;
     if (this.#catalogue.size === 0) return { items: [], vectors: new Float32Array(0), flags: ["catalogue-empty"] };
+    const request = this.#knownPage(asked);
     const history = this.#historyOf(request);
     const eligibility = new Eligibility(this.#catalogue, policy, request, history);
     this.#retrieval.score(history, request.now / 1_000, search);
@@ -139,6 +140,13 @@ export class Recommender {
         : [];
     });
     return { items: items.slice(0, request.limit), vectors: new Float32Array(0), flags: [] };
+  }
+
+  /** The page of a product that nobody told of says no more than the home page: the second stage has learned from products that were known. */
+  #knownPage(request: RecommendRequest): RecommendRequest {
+    const { placement, productId } = request;
+    const known = productId !== null && this.#catalogue.indexOf(productId) >= 0;
+    return placement === "product" && !known ? { ...request, placement: "home", productId: null } : request;
   }
 
   /** The product in view is the newest thing met, whether or not its view has become a fact yet: training knows it so. */

@@ -14,6 +14,7 @@ import { BUNDLE_TIME, type BundleOptions, generatedBundle } from "../../../suppo
 
 const column = (name: string): number => RANKING_FEATURES.findIndex((feature) => feature.name === name);
 const PRICE = column("item_price");
+const PLACEMENT = column("placement");
 const NOW = (BUNDLE_TIME + 3_600) * 1_000;
 
 function opened(options: BundleOptions, live: readonly LiveProduct[] = [], ranker: Ranker | null = null) {
@@ -159,6 +160,20 @@ describe("recommendations", () => {
     const answer = recommender.recommend(ask({ facts: [fact("never-seen")], limit: 5 }));
     expect(idsOf(answer)).toEqual(["p-0", "p-1", "p-2", "p-3", "p-4"]);
     expect(new Set(answer.items.map(({ source }) => source))).toEqual(new Set(["popular"]));
+  });
+
+  it("are those of the home page where the product in view is unknown", () => {
+    const newest: Ranker = (vectors, rows) =>
+      Float32Array.from({ length: rows }, (_, row) => vectors[row * RANKING_WIDTH + PLACEMENT] ?? 0);
+    const { recommender } = opened({ items: 40, seed: 3 }, [], newest);
+    for (const facts of [[], [fact("p-7"), fact("p-9")]]) {
+      const home = recommender.recommend(ask({ facts, limit: 8 }));
+      expect(recommender.recommend(ask({ facts, limit: 8, placement: "product", productId: "unheard-of" }))).toEqual(
+        home,
+      );
+      const known = recommender.recommend(ask({ facts, limit: 8, placement: "product", productId: "p-3" }));
+      expect(known).not.toEqual(home);
+    }
   });
 
   it("go with the product in view, with the basket, and with the category of a product newer than the model", () => {
